@@ -1,0 +1,126 @@
+"""Where the server listens, where it keeps things, and every limit it holds: the one place for each of these numbers.
+
+The limits are shown at `GET /api/limits` and on the page `/limits`, each with the sentence that stands beside it here.
+Arguments come first, then the environment (`NABLA_HOST`, `NABLA_PORT`, `NABLA_DATA`, `NABLA_WORKERS`), then defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from annotated_types import DocInfo, doc
+from platformdirs import user_data_dir
+
+from engine.specs import MAX_LAYERS, MAX_PARAMETERS, MAX_RUN_BYTES
+
+DEFAULT_PORT = 8000
+
+
+class SettingsError(Exception):
+    """A start-up choice that cannot be used; the message is one line for the person at the terminal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Every limit, in plain units (bytes, seconds, counts)."""
+
+    body_bytes: Annotated[int, doc("Bytes in the body of a request.")] = 256 * 2**10
+    model_bytes: Annotated[int, doc("Bytes in a saved network that is sent here.")] = 48 * 2**20
+    json_depth: Annotated[int, doc("How deeply lists and objects may be nested in a request.")] = 32
+    name_characters: Annotated[int, doc("Characters in the name of a run.")] = 80
+    layers: Annotated[int, doc("Layers in a network.")] = MAX_LAYERS
+    parameters: Annotated[int, doc("Parameters (weights and biases) in a network.")] = MAX_PARAMETERS
+    run_bytes: Annotated[int, doc("Bytes of memory that one run may need while it trains, by estimate.")] = (
+        MAX_RUN_BYTES
+    )
+    runs_live: Annotated[int, doc("Runs that are training, paused or waiting at the same time.")] = 300
+    runs_stored: Annotated[int, doc("Runs that are kept; delete one to make room.")] = 2_000
+    streams: Annotated[int, doc("Live streams (open pages) on the whole server.")] = 1_500
+    streams_per_client: Annotated[
+        int, doc("Live streams of one network address; everybody behind one proxy shares it.")
+    ] = 400
+    watches_per_run: Annotated[int, doc("Pages that look at one run with an example of their own.")] = 64
+    steps: Annotated[int, doc("Updates that one step command may ask for.")] = 1_000
+    batch: Annotated[int, doc("Examples in one prediction request.")] = 256
+    examples: Annotated[int, doc("Examples in one page of a dataset.")] = 100
+    tiles: Annotated[int, doc("Test examples that one page watches as tiles.")] = 60
+    page: Annotated[int, doc("Runs in one page of a list.")] = 100
+    ink_smallest: Annotated[int, doc("Pixels on the side of the smallest drawing.")] = 28
+    ink_largest: Annotated[int, doc("Pixels on the side of the largest drawing.")] = 280
+    send_timeout: Annotated[float, doc("Seconds after which a page that does not read its stream is let go.")] = 10.0
+    ping_seconds: Annotated[float, doc("Seconds between two signs of life on a quiet stream.")] = 15.0
+    watch_grace: Annotated[float, doc("Seconds for which a watch outlives its last stream.")] = 30.0
+    command_timeout: Annotated[float, doc("Seconds that a worker has to answer one command.")] = 60.0
+    shutdown_seconds: Annotated[float, doc("Seconds that requests under way have to end when the server stops.")] = 2.0
+
+    def described(self) -> list[dict[str, Any]]:
+        """`name`, `value` and `description` of every limit, in the order above."""
+        hints = get_type_hints(Limits, include_extras=True)
+        return [
+            {"name": f.name, "value": getattr(self, f.name), "description": described_by(hints[f.name])}
+            for f in fields(self)
+        ]
+
+
+def described_by(annotation: Any) -> str:
+    """The help text in an annotation's metadata."""
+    return next(
+        (item.documentation for item in getattr(annotation, "__metadata__", ()) if isinstance(item, DocInfo)), ""
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Chosen once, at start-up."""
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    data: Path | None = None
+    workers: int | None = None
+    allowed_hosts: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def data_folder(self) -> Path:
+        """Where runs and checkpoints are kept: as chosen, else where this system keeps a program's own files."""
+        return self.data if self.data is not None else Path(user_data_dir("nabla", appauthor=False))
+
+    @classmethod
+    def chosen(
+        cls,
+        environment: Mapping[str, str],
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        data: Path | None = None,
+        workers: int | None = None,
+    ) -> Settings:
+        """Arguments first, then the environment, then the defaults. Raises SettingsError with a line to print."""
+        if port is None and (text := environment.get("NABLA_PORT")):
+            port = whole_number("NABLA_PORT", text)
+        if workers is None and (text := environment.get("NABLA_WORKERS")):
+            workers = whole_number("NABLA_WORKERS", text)
+        if data is None and (text := environment.get("NABLA_DATA")):
+            data = Path(text)
+        port = DEFAULT_PORT if port is None else port
+        if not 0 <= port <= 65_535:
+            raise SettingsError(f"A port is a number from 0 (any free one) to 65535; {port} was given.")
+        if workers is not None and not 1 <= workers <= 256:
+            raise SettingsError(f"The number of workers is between 1 and 256; {workers} was given.")
+        names = environment.get("NABLA_ALLOWED_HOSTS", "")
+        return cls(
+            host=host or environment.get("NABLA_HOST") or "127.0.0.1",
+            port=port,
+            data=data.expanduser() if data is not None else None,
+            workers=workers,
+            allowed_hosts=frozenset(name.strip().lower() for name in names.split(",") if name.strip()),
+        )
+
+
+def whole_number(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise SettingsError(f"{name} has to be a whole number.")
+    return int(text)
