@@ -1,0 +1,120 @@
+"""Sets a fresh clone up and goes on inside it: own .venv, dependencies, front-end packages, MNIST.
+
+Standard library only, and syntax that an old Python can read, so that it can say what is missing.
+Everything is done once per content of pyproject.toml; later starts only compare a stamp and need no network.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "nabla.json"
+
+
+def ensure(module, extras=()):
+    """Return inside an environment that has the dependencies and `extras`; if need be, make it and start `module` there."""
+    if sys.version_info < (3, 11):
+        sys.exit("Nabla needs Python 3.11 or newer; this is {}.{}. Start it with a newer python3.".format(*sys.version_info))
+    if not (ROOT / "pyproject.toml").is_file():
+        return  # installed from a wheel: its dependencies came with it
+    inside = Path(sys.prefix).resolve() == VENV.resolve()
+    if not inside and installed_here():
+        return  # somebody's own environment with `pip install -e .`
+    try:
+        if not is_current(extras):
+            set_up(extras)
+    except OSError as error:
+        sys.exit("Could not set up {}: {}. Is the folder writable?".format(VENV, error.strerror or error))
+    if not inside:
+        enter(module)
+
+
+def installed_here():
+    try:
+        importlib.metadata.version("nabla")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def fingerprint():
+    pins = (ROOT / "pyproject.toml").read_bytes()
+    place = "{} {} {}".format(ROOT, *sys.version_info[:2])  # a moved clone or another Python needs a new environment
+    return hashlib.sha256(pins + place.encode()).hexdigest()
+
+
+def is_current(extras):
+    import tomllib
+
+    try:
+        stamp = json.loads(STAMP.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    pins = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["nabla"]["vendor"]
+    there = all((ROOT / to).exists() for pin in pins.values() for to in pin["files"].values())
+    return there and stamp.get("fingerprint") == fingerprint() and set(extras) <= set(stamp.get("extras", ()))
+
+
+def set_up(extras):
+    import tomllib
+
+    if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
+        sys.exit("Python's venv module is missing. On Debian or Ubuntu: sudo apt install python3-venv. Then start again.")
+    print("Setting Nabla up in {} (once; about a minute)".format(ROOT), flush=True)
+    if json_fingerprint() != fingerprint() or not PYTHON.exists():
+        run([sys.executable, "-m", "venv", "--clear", str(VENV)], "A virtual environment could not be made")
+    print("Tools that build it", flush=True)
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    pip(*build)
+    print("htmx, uPlot and the 70,000 digits of MNIST", flush=True)
+    run([str(PYTHON), "-m", "app._vendor"], "The front-end packages and MNIST could not be fetched. Connect to the network and start again")
+    print("Python packages{}".format(" and what the tests need" if extras else ""), flush=True)
+    pip("--no-build-isolation", "--editable", "{}{}".format(ROOT, "[{}]".format(",".join(extras)) if extras else ""))
+    STAMP.write_text(json.dumps({"fingerprint": fingerprint(), "extras": list(extras)}), "utf-8")
+    print("Done.", flush=True)
+
+
+def json_fingerprint():
+    try:
+        return json.loads(STAMP.read_text("utf-8")).get("fingerprint")
+    except (OSError, ValueError):
+        return None
+
+
+def pip(*arguments):
+    """pip, with one line a package in place of its pages of text."""
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2", "--progress-bar", "off", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        words = line.split()
+        if words[:1] == ["Downloading"] and words[-1].endswith("B)"):
+            print("  " + " ".join(words[1:]).rpartition("/")[2], flush=True)
+    errors = process.stderr.read()
+    if process.wait() != 0:
+        last = [line for line in errors.splitlines() if line.startswith("ERROR")][-1:] or ["pip gave no reason"]
+        offline = "Temporary failure" in errors or "Connection" in errors or "No matching distribution" in errors
+        advice = "Connect to the network and start again" if offline else "Start again, or run pip by hand to see more"
+        sys.exit("The Python packages could not be installed ({}). {}.".format(last[0][len("ERROR: "):][:200], advice))
+
+
+def run(command, failure):
+    if subprocess.call(command, cwd=ROOT) != 0:
+        sys.exit(failure + ".")
+
+
+def enter(module):
+    command = [str(PYTHON), "-m", module, *sys.argv[1:]]
+    environment = dict(os.environ)
+    # Found from any folder: the clone's top level is where `app` and `tests` are.
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
+    if os.name == "nt":
+        raise SystemExit(subprocess.call(command, env=environment))
+    os.execve(PYTHON, command, environment)  # the same process: Ctrl-C and SIGTERM reach the server itself

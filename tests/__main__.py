@@ -1,0 +1,27 @@
+"""`python3 -m tests`: sets itself up on a fresh machine, then runs the whole suite on both cores.
+
+Arguments go on to pytest; `--long` runs only the minutes-long trainings that the ordinary suite leaves out.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if not __package__:
+    sys.path[0] = str(ROOT)
+
+if __name__ == "__main__":
+    from app._bootstrap import ensure
+
+    ensure("tests", extras=["test"])
+    import pytest
+
+    arguments = sys.argv[1:]
+    if "--long" in arguments:
+        arguments.remove("--long")
+        selection = ["-m", "long", "--timeout", "1800"]
+    else:
+        selection = ["-m", "not long", "-n", "2", "--dist", "loadfile"]
+    sys.exit(pytest.main(["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *selection, *(arguments or [str(ROOT / "tests")])]))
