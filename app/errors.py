@@ -25,7 +25,7 @@ from typing import Any
 MEDIA_TYPE = "application/problem+json"
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - the word of RFC 9457
     """A refusal or failure that is told to whoever asked."""
 
     def __init__(

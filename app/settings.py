@@ -72,21 +72,21 @@ def described_by(annotation: Any) -> str:
     )
 
 
+def default_data_folder() -> Path:
+    """Where this system keeps a program's own files."""
+    return Path(user_data_dir("nabla", appauthor=False))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Chosen once, at start-up."""
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    data: Path | None = None
-    workers: int | None = None
-    allowed_hosts: frozenset[str] = frozenset()
+    data: Path = field(default_factory=default_data_folder)
+    workers: int | None = None  # as many as cores
+    allowed_hosts: frozenset[str] = frozenset()  # names beside localhost and `host` under which browsers may call
     limits: Limits = field(default_factory=Limits)
-
-    @property
-    def data_folder(self) -> Path:
-        """Where runs and checkpoints are kept: as chosen, else where this system keeps a program's own files."""
-        return self.data if self.data is not None else Path(user_data_dir("nabla", appauthor=False))
 
     @classmethod
     def chosen(
@@ -114,7 +114,7 @@ class Settings:
         return cls(
             host=host or environment.get("NABLA_HOST") or "127.0.0.1",
             port=port,
-            data=data.expanduser() if data is not None else None,
+            data=data.expanduser() if data is not None else default_data_folder(),
             workers=workers,
             allowed_hosts=frozenset(name.strip().lower() for name in names.split(",") if name.strip()),
         )
