@@ -99,10 +99,10 @@ def pip(*arguments):
             print("  " + " ".join(words[1:]).rpartition("/")[2], flush=True)
     errors = process.stderr.read()
     if process.wait() != 0:
-        last = [line for line in errors.splitlines() if line.startswith("ERROR")][-1:] or ["pip gave no reason"]
+        reasons = [line.strip() for line in errors.splitlines() if "error" in line.lower()] or ["pip gave no reason"]
         offline = "Temporary failure" in errors or "Connection" in errors or "No matching distribution" in errors
         advice = "Connect to the network and start again" if offline else "Start again, or run pip by hand to see more"
-        sys.exit("The Python packages could not be installed ({}). {}.".format(last[0][len("ERROR: "):][:200], advice))
+        sys.exit("The Python packages could not be installed ({}). {}.".format(reasons[-1].removeprefix("ERROR: ")[:200], advice))
 
 
 def run(command, failure):
