@@ -31,6 +31,8 @@ def ensure(module, extras=()):
     try:
         if not is_current(extras):
             set_up(extras)
+    except KeyboardInterrupt:
+        sys.exit("Stopped. Start again to go on with the set-up.")
     except OSError as error:
         sys.exit("Could not set up {}: {}. Is the folder writable?".format(VENV, error.strerror or error))
     if not inside:

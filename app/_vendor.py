@@ -107,5 +107,5 @@ def extract(archive: bytes, files: dict[str, str], root: Path) -> None:
 if __name__ == "__main__":
     try:
         fetch_all(ROOT)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # no network, a full disk; or a package that is not the pinned one
         sys.exit(f"A download failed: {getattr(error, 'reason', error)}")
