@@ -1,0 +1,267 @@
+"""What crosses the pipe between the server and a worker: commands down, notifications up.
+
+A command that is asked (`Request`) is answered by exactly one `Answer` or `Refusal` of the same number, after every
+notification that it caused; so whoever waits for the answer finds the run already as it has become. Frames travel as
+finished bytes of the stream: encoded once, in the worker, and only passed on by the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from app.wire.points import Points
+from engine.specs import RunSpec, Split
+
+# ---- Down: commands ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """Take a run in: from its last checkpoint, or from step 0 when there is none or `fresh` is set.
+
+    `state` is what it does from then on. The hyperparameters of `spec` hold, whatever the checkpoint says.
+    """
+
+    run: str
+    spec: RunSpec
+    state: str
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """Take in a saved network as a new, paused run. Answer: its RunSpec."""
+
+    run: str
+    body: bytes
+    filename: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Write a checkpoint and let the run go."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discard:
+    """Let the run go and remove its checkpoints."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """New live hyperparameters (`spec`; None: as they are), then a new state (None: as it is)."""
+
+    run: str
+    spec: RunSpec | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Exactly `count` updates of a paused run."""
+
+    run: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reset:
+    """Back to step 0: with the same initial weights, or with another `seed`."""
+
+    run: str
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predict:
+    """Answer: the predictions for `inputs` (a list of images) or for one drawing (`ink`)."""
+
+    run: str
+    inputs: list[Any] | None = None
+    ink: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLayer:
+    """Answer: the arrays named by `what` of layer `index`, for one example."""
+
+    run: str
+    index: int
+    what: frozenset[str]
+    example: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluate:
+    """Answer: accuracy, loss and confusion matrix over a whole split."""
+
+    run: str
+    split: Split
+    crops: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListExamples:
+    """Answer: one page of a split's examples with what the run takes them for."""
+
+    run: str
+    split: Split
+    which: str
+    truth: int | None
+    predicted: int | None
+    offset: int
+    limit: int
+    seed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """Answer: file name, media type and bytes."""
+
+    run: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetWatch:
+    """What one page looks at from now on; one frame is drawn at once."""
+
+    run: str
+    watch: str
+    value: dict[str, Any]
+    views: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndWatch:
+    """Nobody looks through this watch any more."""
+
+    run: str
+    watch: str
+
+
+Command: TypeAlias = (
+    Open
+    | Import
+    | Release
+    | Discard
+    | Change
+    | Step
+    | Reset
+    | Predict
+    | ReadLayer
+    | Evaluate
+    | ListExamples
+    | Export
+    | SetWatch
+    | EndWatch
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command with the number under which its answer is awaited."""
+
+    number: int
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Checkpoint every run and exit."""
+
+
+# ---- Up: notifications -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker has imported everything and listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The run moved on: where it stands now, and the points measured since the last one."""
+
+    run: str
+    snapshot: dict[str, Any]
+    points: Points
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The run is in another state; `snapshot` has the state and its sentence."""
+
+    run: str
+    snapshot: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The run's spec is another one now (a live hyperparameter, its stop, its seed)."""
+
+    run: str
+    spec: RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The run stands at an earlier step again; points measured after it no longer belong to it."""
+
+    run: str
+    snapshot: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint of this step lies on the disk."""
+
+    run: str
+    step: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotSaved:
+    """A checkpoint could not be written; training goes on in memory."""
+
+    run: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One frame of one view for one watch: a whole event of the stream."""
+
+    run: str
+    watch: str
+    view: str
+    event: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The value that a request asked for."""
+
+    number: int
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that was not carried out: `kind` is conflict, spec, format, input, unknown, dataset or fault."""
+
+    number: int
+    kind: str
+    message: str
+    field: str | None = None
+    code: str | None = None
+    state: str | None = None
+
+
+Notification: TypeAlias = Ready | Progress | Status | Changed | Restored | Saved | NotSaved | Drawn | Answer | Refusal
