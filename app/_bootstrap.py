@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +20,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "nabla.json"
 
 
-def ensure(module, extras=()):
+def ensure(module: str, extras: Sequence[str] = ()) -> None:
     """Return inside an environment that has the dependencies and `extras`; if need be, make it and start `module` there."""
     if sys.version_info < (3, 11):
         sys.exit("Nabla needs Python 3.11 or newer; this is {}.{}. Start it with a newer python3.".format(*sys.version_info))
@@ -34,12 +35,12 @@ def ensure(module, extras=()):
     except KeyboardInterrupt:
         sys.exit("Stopped. Start again to go on with the set-up.")
     except OSError as error:
-        sys.exit("Could not set up {}: {}. Is the folder writable?".format(VENV, error.strerror or error))
+        sys.exit(f"Could not set up {VENV}: {error.strerror or error}. Is the folder writable?")
     if not inside:
         enter(module)
 
 
-def installed_here():
+def installed_here() -> bool:
     try:
         importlib.metadata.version("nabla")
     except importlib.metadata.PackageNotFoundError:
@@ -47,13 +48,13 @@ def installed_here():
     return True
 
 
-def fingerprint():
+def fingerprint() -> str:
     pins = (ROOT / "pyproject.toml").read_bytes()
     place = "{} {} {}".format(ROOT, *sys.version_info[:2])  # a moved clone or another Python needs a new environment
     return hashlib.sha256(pins + place.encode()).hexdigest()
 
 
-def is_current(extras):
+def is_current(extras: Sequence[str]) -> bool:
     import tomllib
 
     try:
@@ -65,13 +66,13 @@ def is_current(extras):
     return there and stamp.get("fingerprint") == fingerprint() and set(extras) <= set(stamp.get("extras", ()))
 
 
-def set_up(extras):
+def set_up(extras: Sequence[str]) -> None:
     import tomllib
 
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         sys.exit("Python's venv module is missing. On Debian or Ubuntu: sudo apt install python3-venv. Then start again.")
-    print("Setting Nabla up in {} (once; about a minute)".format(ROOT), flush=True)
-    if json_fingerprint() != fingerprint() or not PYTHON.exists():
+    print(f"Setting Nabla up in {ROOT} (once; about a minute)", flush=True)
+    if stamped_fingerprint() != fingerprint() or not PYTHON.exists():
         run([sys.executable, "-m", "venv", "--clear", str(VENV)], "A virtual environment could not be made")
     print("Tools that build it", flush=True)
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
@@ -84,17 +85,19 @@ def set_up(extras):
     print("Done.", flush=True)
 
 
-def json_fingerprint():
+def stamped_fingerprint() -> object:
     try:
         return json.loads(STAMP.read_text("utf-8")).get("fingerprint")
     except (OSError, ValueError):
         return None
 
 
-def pip(*arguments):
+def pip(*arguments: str) -> None:
     """pip, with one line a package in place of its pages of text."""
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2", "--progress-bar", "off", *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
     for line in process.stdout:
         words = line.split()
         if words[:1] == ["Downloading"] and words[-1].endswith("B)"):
@@ -107,12 +110,12 @@ def pip(*arguments):
         sys.exit("The Python packages could not be installed ({}). {}.".format(reasons[-1].removeprefix("ERROR: ")[:200], advice))
 
 
-def run(command, failure):
+def run(command: Sequence[str], failure: str) -> None:
     if subprocess.call(command, cwd=ROOT) != 0:
         sys.exit(failure + ".")
 
 
-def enter(module):
+def enter(module: str) -> None:
     command = [str(PYTHON), "-m", module, *sys.argv[1:]]
     environment = dict(os.environ)
     # Found from any folder: the clone's top level is where `app` and `tests` are.

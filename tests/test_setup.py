@@ -163,7 +163,7 @@ def test_a_package_that_does_not_match_its_hash_changes_nothing(registry: Regist
 def test_a_download_that_breaks_off_is_tried_again(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from app import _vendor
 
-    monkeypatch.setattr(_vendor.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(_vendor.time, "sleep", lambda _seconds: None)
     pin(tmp_path, sha512(registry.archive))
     registry.failures = 2
     _vendor.fetch_all(tmp_path)
