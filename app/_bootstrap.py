@@ -72,7 +72,7 @@ def set_up(extras: Sequence[str]) -> None:
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         sys.exit("Python's venv module is missing. On Debian or Ubuntu: sudo apt install python3-venv. Then start again.")
     print(f"Setting Nabla up in {ROOT} (once; about a minute)", flush=True)
-    if stamped_fingerprint() != fingerprint() or not PYTHON.exists():
+    if Path(sys.prefix).resolve() != VENV.resolve() and stamped_fingerprint() != fingerprint():
         run([sys.executable, "-m", "venv", "--clear", str(VENV)], "A virtual environment could not be made")
     print("Tools that build it", flush=True)
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
