@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -48,22 +49,28 @@ def installed_here() -> bool:
     return True
 
 
-def fingerprint() -> str:
-    pins = (ROOT / "pyproject.toml").read_bytes()
-    place = "{} {} {}".format(ROOT, *sys.version_info[:2])  # a moved clone or another Python needs a new environment
-    return hashlib.sha256(pins + place.encode()).hexdigest()
+def wanted(extras: Sequence[str]) -> dict[str, object]:
+    """What the stamp of an environment in order says."""
+    pins = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    return {"pins": pins, "place": str(ROOT), "python": list(sys.version_info[:2]), "extras": sorted(extras)}
+
+
+def stamped() -> dict[str, Any]:
+    try:
+        stamp = json.loads(STAMP.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
 
 
 def is_current(extras: Sequence[str]) -> bool:
     import tomllib
 
-    try:
-        stamp = json.loads(STAMP.read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
+    stamp, want = stamped(), wanted(extras)
     pins = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["nabla"]["vendor"]
     there = all((ROOT / to).exists() for pin in pins.values() for to in pin["files"].values())
-    return there and stamp.get("fingerprint") == fingerprint() and set(extras) <= set(stamp.get("extras", ()))
+    same = all(stamp.get(key) == want[key] for key in ("pins", "place", "python"))
+    return there and same and set(extras) <= set(stamp.get("extras", ()))
 
 
 def set_up(extras: Sequence[str]) -> None:
@@ -72,7 +79,9 @@ def set_up(extras: Sequence[str]) -> None:
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         sys.exit("Python's venv module is missing. On Debian or Ubuntu: sudo apt install python3-venv. Then start again.")
     print(f"Setting Nabla up in {ROOT} (once; about a minute)", flush=True)
-    if Path(sys.prefix).resolve() != VENV.resolve() and stamped_fingerprint() != fingerprint():
+    stamp, want = stamped(), wanted(extras)
+    # A moved clone or another Python needs a new environment; new pins only need another install.
+    if Path(sys.prefix).resolve() != VENV.resolve() and any(stamp.get(key) != want[key] for key in ("place", "python")):
         run([sys.executable, "-m", "venv", "--clear", str(VENV)], "A virtual environment could not be made")
     print("Tools that build it", flush=True)
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
@@ -81,15 +90,8 @@ def set_up(extras: Sequence[str]) -> None:
     run([str(PYTHON), "-m", "app._vendor"], "The front-end packages and MNIST could not be fetched. Connect to the network and start again")
     print("Python packages{}".format(" and what the tests need" if extras else ""), flush=True)
     pip("--no-build-isolation", "--editable", "{}{}".format(ROOT, "[{}]".format(",".join(extras)) if extras else ""))
-    STAMP.write_text(json.dumps({"fingerprint": fingerprint(), "extras": list(extras)}), "utf-8")
+    STAMP.write_text(json.dumps(want), "utf-8")
     print("Done.", flush=True)
-
-
-def stamped_fingerprint() -> object:
-    try:
-        return json.loads(STAMP.read_text("utf-8")).get("fingerprint")
-    except (OSError, ValueError):
-        return None
 
 
 def pip(*arguments: str) -> None:
