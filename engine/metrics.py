@@ -1,0 +1,49 @@
+"""How good a classifier is, from labels and predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.int64]
+"""A confusion matrix, int64 (classes, classes): row = true class, column = predicted class."""
+
+
+def confusion_matrix(labels: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64], classes: int) -> Counts:
+    """How often each true class was taken for each class. labels, predictions: int64 (N,) in [0, classes)."""
+    return np.bincount(labels * classes + predictions, minlength=classes * classes).reshape(classes, classes)
+
+
+def accuracy(confusion: Counts) -> float | None:
+    """The share of examples on the diagonal; None when there are no examples."""
+    total = int(confusion.sum())
+    return int(np.trace(confusion)) / total if total else None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """One class against all others. A share whose denominator is zero is None: it was not measured, and is not 0.
+
+    precision: of those taken for the class, the share that is of it; recall: of those of the class, the share found;
+    f1: the harmonic mean of both; support: how many examples are of the class.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+def per_class(confusion: Counts) -> list[ClassScores]:
+    """Precision, recall, F1 and support of every class."""
+    hits, predicted, support = np.diag(confusion).tolist(), confusion.sum(axis=0).tolist(), confusion.sum(axis=1).tolist()
+    return [
+        ClassScores(_share(hit, guess), _share(hit, true), _share(2 * hit, guess + true), true)
+        for hit, guess, true in zip(hits, predicted, support, strict=True)
+    ]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
