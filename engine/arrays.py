@@ -1,0 +1,27 @@
+"""Arrays as the engine holds them: floating point, the batch last.
+
+Images are (channels, height, width, N), vectors (D, N). With the batch as the fastest axis every slice in height and
+width is a run of N neighbours in memory, so copies, maxima and sums over windows go at full vector speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import ShapeError
+
+Array: TypeAlias = npt.NDArray[np.floating[Any]]
+Labels: TypeAlias = npt.NDArray[np.int64]
+Shape: TypeAlias = tuple[int, ...]
+
+
+def check_shape(name: str, array: npt.NDArray[Any], expected: Sequence[int | None]) -> None:
+    """Raise ShapeError unless `array` has the shape `expected`; `None` stands for any length (the batch)."""
+    if len(array.shape) == len(expected) and all(e in (None, n) for n, e in zip(array.shape, expected, strict=True)):
+        return
+    wanted = ", ".join("N" if e is None else str(e) for e in expected)
+    raise ShapeError(f"{name}: expected an array of shape ({wanted}), got {array.shape}.")

@@ -1,0 +1,203 @@
+"""The network: layers in a row, all parameters in one flat vector and all gradients in another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import specs as spec_types
+from engine.arrays import Array, Shape, check_shape
+from engine.initializers import glorot_uniform, he_normal
+from engine.layers import Dropout, Layer, WeightedLayer, make_layer
+from engine.losses import Loss
+from engine.shapes import EVALUATION_CHUNK, LayerPlan, plan
+from engine.specs import LayerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTrace:
+    """One layer's part in one example. Gradients are None when no target was given, weights when there are none."""
+
+    activations: Array
+    gradients: Array | None
+    weights: Array | None
+    weight_gradients: Array | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One example on its way through the network: `input` (C, H, W), what each layer made of it, and the outcome."""
+
+    input: Array
+    layers: list[LayerTrace]
+    probabilities: Array
+    loss: float | None
+
+
+class Network:
+    """Forward and backward through layers, which share out the flat vectors `parameters` and `gradients`.
+
+    `layers` are as the textbook has them. Training and evaluation each have buffers of their own, and so has `trace`.
+    """
+
+    def __init__(self, specs: Sequence[LayerSpec], input_shape: Shape, dtype: npt.DTypeLike = np.float32) -> None:
+        """A network whose parameters are all zero; `build` is the way to one that can learn. SpecError if impossible."""
+        self.plan: list[LayerPlan] = plan(specs, input_shape)
+        self.input_shape = input_shape
+        self.output_shape = self.plan[-1].output_shape
+        self.dtype = np.dtype(dtype)
+        size = sum(layer.parameters for layer in self.plan)
+        self.parameters: Array = np.zeros(size, dtype)
+        self.gradients: Array = np.zeros(size, dtype)
+        self.layers = self._make_layers(self.gradients)
+        self.decay_mask = self._make_decay_mask()
+        self._training = Chain(self.layers)
+        self._evaluation = Chain(self._make_layers(self.gradients))
+        self._tracing = self._make_layers(np.zeros(size, dtype))
+
+    @classmethod
+    def build(
+        cls,
+        specs: Sequence[LayerSpec],
+        input_shape: Shape,
+        *,
+        rng: np.random.Generator,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> Network:
+        """A network with fresh weights drawn from `rng`, biases zero.
+
+        Weights whose outputs meet a ReLU next (pooling, dropout and flatten between them do not count) are drawn by
+        `he_normal`, all others by `glorot_uniform`.
+        """
+        network = cls(specs, input_shape, dtype)
+        for index, layer in enumerate(network.layers):
+            if isinstance(layer, WeightedLayer):
+                draw = he_normal if _meets_relu(specs[index + 1 :]) else glorot_uniform
+                layer.weights[...] = draw(layer.weight_shape, rng)
+        return network
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def forward(self, inputs: Array, *, training: bool = False, rng: np.random.Generator | None = None) -> Array:
+        """The logits (K, N) for `inputs` (C, H, W, N), in the training buffers: valid until the next `forward`.
+
+        A network with dropout needs `rng` when `training`. ShapeError when the inputs do not fit.
+        """
+        for layer in self.layers:
+            if isinstance(layer, Dropout):
+                if training and rng is None:
+                    raise TypeError("Training with dropout draws at random: give forward a generator, rng=….")
+                layer.rng = rng if training else None
+        return self._training.forward(self._as_inputs(inputs))
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def backward(self, logit_gradients: Array) -> None:
+        """Fill `gradients` from the loss's gradient (K, N) with respect to the logits of the last `forward`."""
+        check_shape("Gradients of the logits", logit_gradients, (*self._logit_shape(), None))
+        self._training.backward(logit_gradients)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def logits(self, inputs: Array, *, chunk: int = EVALUATION_CHUNK) -> Array:
+        """The logits (K, N) for any number of examples (C, H, W, N), as a new array; dropout is idle.
+
+        `chunk` examples go at a time. Nothing of the training step in progress is disturbed.
+        """
+        inputs = self._as_inputs(inputs)
+        count = inputs.shape[-1]
+        logits = np.empty((*self._logit_shape(), count), self.dtype)
+        for start in range(0, count, chunk):
+            # The last chunk reaches back into the one before, so that all have one size and the buffers stay.
+            here = slice(max(0, min(start, count - chunk)), min(start + chunk, count))
+            logits[:, here] = self._evaluation.forward(inputs[..., here])
+        return logits
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def trace(self, inputs: Array, target: int | None, loss: Loss) -> Trace:
+        """Every layer's activations for one example (C, H, W, 1) and, given its class, every gradient.
+
+        Dropout is idle. All arrays are copies; `gradients` and the buffers of training stay as they are.
+        """
+        inputs = self._as_inputs(inputs)
+        check_shape("The example to trace", inputs, (*self.input_shape, 1))
+        activations = [inputs]
+        for layer in self._tracing:
+            activations.append(layer.forward(activations[-1]))
+        logits = activations[-1].reshape(*self._logit_shape(), 1)
+        value: float | None = None
+        gradients: list[Array | None] = [None] * len(self._tracing)
+        if target is not None:
+            value, gradient = loss.loss_and_gradient(logits, np.array([target]))
+            gradient = gradient.reshape(*self.output_shape, 1)
+            for index in reversed(range(len(self._tracing))):
+                gradients[index] = gradient[..., 0].copy()
+                gradient = self._tracing[index].backward(gradient)
+        layers = [
+            LayerTrace(
+                output[..., 0].copy(),
+                gradient_,
+                _copy(layer.weights),
+                None if target is None else _copy(layer.weight_gradients),
+            )
+            for layer, output, gradient_ in zip(self._tracing, activations[1:], gradients, strict=True)
+        ]
+        return Trace(inputs[..., 0].copy(), layers, loss.probabilities(logits)[:, 0], value)
+
+    def _as_inputs(self, inputs: Array) -> Array:
+        check_shape("Inputs", inputs, (*self.input_shape, None))
+        return np.asarray(inputs, self.dtype)
+
+    def _logit_shape(self) -> Shape:
+        return (int(np.prod(self.output_shape)),)
+
+    def _make_layers(self, gradients: Array) -> list[Layer]:
+        layers = [make_layer(layer.spec, layer.input_shape, self.dtype) for layer in self.plan]
+        start = 0
+        for layer in layers:
+            here = slice(start, start + layer.parameter_count)
+            layer.attach(self.parameters[here], gradients[here])
+            start = here.stop
+        return layers
+
+    def _make_decay_mask(self) -> Array:
+        """1 for every weight, 0 for every bias: biases are not decayed."""
+        mask = np.zeros_like(self.parameters)
+        for layer in self._make_layers(mask):
+            if layer.weight_gradients is not None:
+                layer.weight_gradients[...] = 1
+        return mask
+
+
+class Chain:
+    """Layers that run one after the other, with their buffers."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = layers
+        weighted = [index for index, layer in enumerate(layers) if layer.weights is not None]
+        self._first = weighted[0] if weighted else len(layers)
+
+    def forward(self, inputs: Array) -> Array:
+        """The last layer's outputs as columns (K, N)."""
+        for layer in self.layers:
+            inputs = layer.forward(inputs)
+        return inputs.reshape(-1, inputs.shape[-1])
+
+    def backward(self, gradients: Array) -> None:
+        """From the last layer to the first that has parameters, which need not know its inputs' gradients."""
+        if self._first == len(self.layers):
+            return
+        gradients = gradients.reshape(*self.layers[-1].output_shape, -1)
+        for layer in reversed(self.layers[self._first + 1 :]):
+            gradients = layer.backward(gradients)
+        self.layers[self._first].backward_to_parameters(gradients)
+
+
+def _meets_relu(following: Sequence[LayerSpec]) -> bool:
+    transparent = (spec_types.MaxPool2D, spec_types.Dropout, spec_types.Flatten)
+    decisive = next((spec for spec in following if not isinstance(spec, transparent)), None)
+    return isinstance(decisive, spec_types.ReLU | spec_types.LeakyReLU | spec_types.Softplus)
+
+
+def _copy(array: Array | None) -> Array | None:
+    return None if array is None else array.copy()

@@ -1,0 +1,242 @@
+"""What a network will look like, computed before anything is allocated: shapes, parameters, multiply-adds, memory.
+
+All arithmetic is on Python integers, so that a network of any absurd size is refused rather than built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TypeAlias
+
+from engine.arrays import Shape
+from engine.errors import SpecError
+from engine.specs import (
+    MAX_LAYERS,
+    MAX_PARAMETERS,
+    MAX_RUN_BYTES,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    LayerSpec,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    RunSpec,
+    Sigmoid,
+    Softplus,
+    Tanh,
+    tagged,
+)
+from engine.validation import checked, read_value
+
+EVALUATION_CHUNK = 128
+"""Examples that an evaluation takes at a time: enough for full speed, little enough to stay in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """One layer as it will be built. Shapes are (channels, height, width) or (units,), without the batch."""
+
+    index: int
+    spec: LayerSpec
+    name: str
+    input_shape: Shape
+    output_shape: Shape
+    parameters: int
+    parameter_formula: str
+    multiply_adds: int
+    """Multiplications, each with its addition, for one example forwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProblem:
+    """A layer that cannot be built; `message` is empty for the layers after it, whose inputs are unknown."""
+
+    index: int
+    spec: LayerSpec
+    message: str
+    field: str | None
+
+
+PlanOrProblem: TypeAlias = LayerPlan | LayerProblem
+
+
+def plan(specs: Sequence[LayerSpec], input_shape: Shape) -> list[LayerPlan]:
+    """Every layer of the network for examples of `input_shape` (C, H, W); SpecError names the first that cannot be."""
+    if not 1 <= len(specs) <= MAX_LAYERS:
+        raise SpecError(
+            f"A network has 1 to {MAX_LAYERS} layers; this one has {len(specs)}.", field="/network", code="layer_count"
+        )
+    layers = []
+    shape = input_shape
+    for index in range(len(specs)):
+        layer = _plan_layer(specs, index, shape)
+        layers.append(layer)
+        shape = layer.output_shape
+    return layers
+
+
+def preview(specs: Sequence[LayerSpec], input_shape: Shape) -> list[PlanOrProblem]:
+    """As `plan`, for a network still being built: a problem takes its layer's place in the list."""
+    layers: list[PlanOrProblem] = []
+    shape: Shape | None = input_shape
+    for index, spec in enumerate(specs):
+        if shape is None:
+            layers.append(LayerProblem(index, spec, "", None))
+            continue
+        try:
+            layer = _plan_layer(specs, index, shape)
+        except SpecError as problem:
+            layers.append(LayerProblem(index, spec, str(problem), problem.field))
+            shape = None
+        else:
+            layers.append(layer)
+            shape = layer.output_shape
+    return layers
+
+
+def check_run(spec: RunSpec, input_shape: Shape, classes: int) -> None:
+    """Raise SpecError unless the run can be built: ranges, shapes, one output for each class, size within the limits."""
+    checked(spec)
+    layers = plan(spec.network, input_shape)
+    outputs = prod(layers[-1].output_shape)
+    if outputs != classes:
+        raise SpecError(
+            f"The last layer has {outputs:,} outputs, but there are {classes} classes: "
+            f"let the network end with a dense layer of {classes} units.",
+            field=f"/network/{len(layers) - 1}",
+            code="output_count",
+        )
+    parameters = sum(layer.parameters for layer in layers)
+    if parameters > MAX_PARAMETERS:
+        largest = max(layers, key=lambda layer: layer.parameters)
+        raise SpecError(
+            f"This network has {parameters:,} parameters; the limit is {MAX_PARAMETERS:,}. "
+            f"Most of them, {largest.parameters:,}, are in layer {largest.index + 1}, {largest.name}.",
+            field=f"/network/{largest.index}",
+            code="too_many_parameters",
+        )
+    needed = estimate_bytes(spec.network, input_shape, spec.batch_size)
+    if needed > MAX_RUN_BYTES:
+        raise SpecError(
+            f"This run needs about {needed / 2**20:,.0f} MB; the limit is {MAX_RUN_BYTES / 2**20:,.0f} MB. "
+            "Choose a smaller batch, fewer filters or smaller kernels.",
+            field="/batch_size",
+            code="too_much_memory",
+        )
+
+
+def estimate_bytes(specs: Sequence[LayerSpec], input_shape: Shape, batch_size: int) -> int:
+    """An upper bound of the memory that training and evaluating this network takes, in bytes (float32)."""
+    layers = plan(specs, input_shape)
+    buffers = sum(_buffer_values(layer) for layer in layers) + prod(input_shape)
+    parameters = sum(layer.parameters for layer in layers)
+    # Parameters, gradients, a trace's gradients, the decay mask, two accumulators and two scratch vectors; the weights
+    # once more as a fast convolution arranges them, at most nine times as many, with their gradients.
+    return 4 * (buffers * (batch_size + EVALUATION_CHUNK + 1) + parameters * 30)
+
+
+def _buffer_values(layer: LayerPlan) -> int:
+    """How many numbers `layer` keeps for each example, outputs, gradients and work space together; never too few."""
+    inputs, outputs = prod(layer.input_shape), prod(layer.output_shape)
+    match layer.spec:
+        case Conv2D() as spec:
+            channels, height, width = layer.input_shape
+            padded = channels * (height + 2 * spec.padding) * (width + 2 * spec.padding)
+            columns = channels * spec.kernel_size**2 * prod(layer.output_shape[1:])
+            return 2 * (padded + columns) + 2 * outputs
+        case Dense():
+            return inputs + outputs
+        case MaxPool2D():
+            return inputs + 4 * outputs
+        case _:
+            return 5 * outputs
+
+
+def _plan_layer(specs: Sequence[LayerSpec], index: int, shape: Shape) -> LayerPlan:
+    spec = specs[index]
+    read_value(type(spec), tagged(spec), f"/network/{index}")
+    name = _name(specs, index)
+    output_shape = _output_shape(spec, shape, f"Layer {index + 1}, {name}", f"/network/{index}")
+    parameters, formula, multiply_adds = 0, "", 0
+    match spec:
+        case Dense(units=units):
+            inputs = prod(shape)
+            parameters, multiply_adds = units * inputs + units, units * inputs
+            formula = f"{units}·{inputs} + {units} = {parameters:,}"
+        case Conv2D(filters=filters, kernel_size=size):
+            parameters = filters * shape[0] * size**2 + filters
+            multiply_adds = prod(output_shape) * shape[0] * size**2
+            formula = f"{filters}·{size}·{size}·{shape[0]} + {filters} = {parameters:,}"
+    return LayerPlan(index, spec, name, shape, output_shape, parameters, formula, multiply_adds)
+
+
+def _output_shape(spec: LayerSpec, shape: Shape, layer: str, field: str) -> Shape:
+    """The shape of one example's outputs; `layer` and `field` say in an error where it happened."""
+    match spec:
+        case Dense(units=units):
+            return (units,)
+        case Flatten():
+            return (prod(shape),)
+        case Conv2D(filters=filters, kernel_size=size, stride=stride, padding=padding):
+            height, width = _map_size(shape, layer, field)
+            if size > min(height, width) + 2 * padding:
+                raise SpecError(
+                    f"{layer}: a {size}×{size} kernel does not fit into a {height}×{width} map with padding {padding}. "
+                    f"Choose a kernel of at most {min(height, width) + 2 * padding}, or more padding.",
+                    field=f"{field}/kernel_size",
+                    code="kernel_too_large",
+                )
+            return (filters, (height + 2 * padding - size) // stride + 1, (width + 2 * padding - size) // stride + 1)
+        case MaxPool2D(pool_size=size, stride=stride):
+            height, width = _map_size(shape, layer, field)
+            if size > min(height, width):
+                raise SpecError(
+                    f"{layer}: a {size}×{size} window does not fit into a {height}×{width} map. "
+                    f"Choose a window of at most {min(height, width)}, or take this layer out.",
+                    field=f"{field}/pool_size",
+                    code="window_too_large",
+                )
+            return (shape[0], (height - size) // stride + 1, (width - size) // stride + 1)
+        case _:
+            return shape
+
+
+def _map_size(shape: Shape, layer: str, field: str) -> tuple[int, int]:
+    if len(shape) != 3:
+        raise SpecError(
+            f"{layer}: it needs maps with height and width, but gets {shape[0]:,} single values. "
+            "Put it before the first dense or flatten layer.",
+            field=field,
+            code="needs_maps",
+        )
+    return shape[1], shape[2]
+
+
+def _name(specs: Sequence[LayerSpec], index: int) -> str:
+    """What a person calls the layer; convolutions and dense layers are numbered where there are several."""
+    spec = specs[index]
+    match spec:
+        case Conv2D() | Dense():
+            name = "Convolution" if isinstance(spec, Conv2D) else "Dense"
+            alike = [i for i, other in enumerate(specs) if type(other) is type(spec)]
+            return f"{name} {alike.index(index) + 1}" if len(alike) > 1 else name
+        case MaxPool2D(pool_size=size):
+            return f"Max pooling {size}×{size}"
+        case ReLU():
+            return "ReLU"
+        case LeakyReLU():
+            return "Leaky ReLU"
+        case Tanh():
+            return "Tanh"
+        case Sigmoid():
+            return "Sigmoid"
+        case Softplus():
+            return "Softplus"
+        case Dropout(rate=rate):
+            return f"Dropout {rate:.0%}"
+        case Flatten():
+            return "Flatten"
