@@ -1,0 +1,43 @@
+"""The schema as numbered steps; `PRAGMA user_version` says how many of them a file has had. Steps are never edited."""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x4E61626C
+"""Marks the file as ours ("Nabl")."""
+
+RUNS = """
+CREATE TABLE runs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of creation, whatever the clock says
+    id TEXT NOT NULL UNIQUE,
+    created TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    spec TEXT NOT NULL,                        -- JSON, as RunSpec.to_dict writes it
+    state TEXT NOT NULL,
+    sentence TEXT NOT NULL,
+    generation INTEGER NOT NULL DEFAULT 0,     -- counts how often points were taken back
+    snapshot TEXT NOT NULL                     -- JSON: step, examples, epoch, seconds and the latest metrics
+);
+CREATE TABLE metrics (
+    run INTEGER NOT NULL REFERENCES runs (number) ON DELETE CASCADE,
+    step INTEGER NOT NULL,
+    examples INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    train_loss REAL, l1_loss REAL, l2_loss REAL, train_accuracy REAL,
+    validation_loss REAL, validation_accuracy REAL, test_accuracy REAL,
+    PRIMARY KEY (run, step)
+) WITHOUT ROWID;
+CREATE TABLE checkpoints (
+    run INTEGER PRIMARY KEY REFERENCES runs (number) ON DELETE CASCADE,
+    step INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    written TEXT NOT NULL
+);
+CREATE TABLE idempotency_keys (
+    key TEXT PRIMARY KEY,
+    request TEXT NOT NULL,                     -- digest of what was asked for
+    run TEXT NOT NULL,
+    created TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (RUNS,)

@@ -1,0 +1,120 @@
+"""Rows of runs, their checkpoints and idempotency keys. Functions of a connection, for `Database.call` and `.post`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun:
+    """A run as it lies on the disk; `number` is the order of creation and 0 before it is stored."""
+
+    id: str
+    created: str
+    owner: str
+    spec: dict[str, Any]
+    state: str
+    sentence: str
+    generation: int
+    snapshot: dict[str, Any]
+    number: int = 0
+
+
+FIELDS = "number, id, created, owner, spec, state, sentence, generation, snapshot"
+
+
+def insert(connection: sqlite3.Connection, run: StoredRun) -> int:
+    """The number of the new row."""
+    cursor = connection.execute(
+        "INSERT INTO runs (id, created, owner, spec, state, sentence, generation, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            run.id,
+            run.created,
+            run.owner,
+            json.dumps(run.spec),
+            run.state,
+            run.sentence,
+            run.generation,
+            json.dumps(run.snapshot),
+        ),
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def update(connection: sqlite3.Connection, run: StoredRun) -> None:
+    """Everything that changes in the life of a run."""
+    connection.execute(
+        "UPDATE runs SET spec = ?, state = ?, sentence = ?, generation = ?, snapshot = ? WHERE id = ?",
+        (json.dumps(run.spec), run.state, run.sentence, run.generation, json.dumps(run.snapshot), run.id),
+    )
+
+
+def delete(connection: sqlite3.Connection, id: str) -> None:
+    """With its metrics and checkpoints' rows."""
+    connection.execute("DELETE FROM runs WHERE id = ?", (id,))
+
+
+def find(connection: sqlite3.Connection, id: str) -> StoredRun | None:
+    rows = read(connection, "WHERE id = ?", (id,))
+    return next(rows, None)
+
+
+def newest(connection: sqlite3.Connection, limit: int, before: int | None) -> list[StoredRun]:
+    """Newest first; `before` is the number of the last row of the page before."""
+    if before is None:
+        return list(read(connection, "ORDER BY number DESC LIMIT ?", (limit,)))
+    return list(read(connection, "WHERE number < ? ORDER BY number DESC LIMIT ?", (before, limit)))
+
+
+def unfinished(connection: sqlite3.Connection) -> list[StoredRun]:
+    """The runs that were training when the server ended, oldest first."""
+    return list(read(connection, "WHERE state IN ('queued', 'running') ORDER BY number", ()))
+
+
+def count(connection: sqlite3.Connection) -> int:
+    total: int = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
+    return total
+
+
+def read(connection: sqlite3.Connection, condition: str, values: tuple[Any, ...]) -> Iterator[StoredRun]:
+    for number, id, created, owner, spec, state, sentence, generation, snapshot in connection.execute(
+        f"SELECT {FIELDS} FROM runs {condition}", values
+    ):
+        yield StoredRun(
+            number=number,
+            id=id,
+            created=created,
+            owner=owner,
+            spec=json.loads(spec),
+            state=state,
+            sentence=sentence,
+            generation=generation,
+            snapshot=json.loads(snapshot),
+        )
+
+
+# ---- Idempotency keys ----------------------------------------------------------------------------------------------------
+
+
+def find_key(connection: sqlite3.Connection, key: str) -> tuple[str, str] | None:
+    """The digest of the request that came with this key, and the run it made."""
+    row: tuple[str, str] | None = connection.execute(
+        "SELECT request, run FROM idempotency_keys WHERE key = ?", (key,)
+    ).fetchone()
+    return row
+
+
+def insert_with_key(connection: sqlite3.Connection, run: StoredRun, key: str | None, request: str) -> int:
+    """The run and the key it was asked for with, both or neither."""
+    number = insert(connection, run)
+    if key is not None:
+        connection.execute(
+            "INSERT OR REPLACE INTO idempotency_keys (key, request, run, created) VALUES (?, ?, ?, ?)",
+            (key, request, run.id, run.created),
+        )
+    return number

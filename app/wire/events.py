@@ -1,0 +1,27 @@
+r"""One event of the stream as bytes, by the rules of server-sent events (WHATWG HTML, section 9.2).
+
+    id: 3-1200\n            where to go on after a break
+    event: metrics\n
+    data: {"points": …}\n   JSON on one line: no character of it can end the event
+    \n
+
+Non-finite numbers do not exist in JSON, so an event that would carry one is refused here rather than in a browser.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+RETRY = b"retry: 2000\n\n"
+PING = b": ping\n\n"
+
+
+def encode_json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def event(name: str, value: Any, *, id: str | None = None) -> bytes:
+    """One whole event; `name` and `id` are our own and hold no line ends."""
+    head = f"event: {name}\n" if id is None else f"id: {id}\nevent: {name}\n"
+    return b"".join((head.encode(), b"data: ", encode_json(value), b"\n\n"))

@@ -1,0 +1,44 @@
+"""The life of a run: which state may follow which, and what each says to the person.
+
+queued -> running <-> paused -> stopped
+              `--> finished, diverged, interrupted, worker-crashed --> running again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+MAY_BECOME: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "running": frozenset({"running", "paused", "finished", "diverged", "interrupted", "worker-crashed"}),
+        "paused": frozenset({"running", "paused"}),
+        "stopped": frozenset({"running", "paused", "stopped", "diverged", "interrupted", "worker-crashed"}),
+    }
+)
+"""A state that can be asked for -> the states from which it can be reached. Asking for the present one is no error."""
+
+STEPPABLE = frozenset({"paused"})
+
+SENTENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "queued": "Waiting for a worker.",
+        "running": "Training.",
+        "paused": "Paused. Run it on, or take single updates.",
+        "stopped": "Stopped. Its weights are kept; reset it to train from the beginning.",
+    }
+)
+"""What the plain states say; the others tell their own story where they arise."""
+
+
+def refusal(wish: str, state: str) -> str:
+    """Why a run in `state` cannot do what is wished, with what to do."""
+    advice = {
+        "running": "Pause it first.",
+        "stopped": "Reset it, or start a new run.",
+        "finished": "Run it on, or reset it.",
+        "diverged": "Lower the learning rate and run it on, or reset it.",
+        "interrupted": "Run it on, or reset it.",
+        "worker-crashed": "Run it on to try once more, or reset it.",
+    }.get(state, "Try again in a moment.")
+    return f"{wish} is not possible while the run is {state}. {advice}"
