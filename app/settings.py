@@ -29,6 +29,7 @@ class Limits:
 
     body_bytes: Annotated[int, doc("Bytes in the body of a request.")] = 256 * 2**10
     model_bytes: Annotated[int, doc("Bytes in a saved network that is sent here.")] = 48 * 2**20
+    drawing_bytes: Annotated[int, doc("Bytes in a request that carries drawings or images.")] = 2 * 2**20
     json_depth: Annotated[int, doc("How deeply lists and objects may be nested in a request.")] = 32
     name_characters: Annotated[int, doc("Characters in the name of a run.")] = 80
     layers: Annotated[int, doc("Layers in a network.")] = MAX_LAYERS
