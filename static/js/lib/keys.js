@@ -1,0 +1,39 @@
+/**
+ * Single-key shortcuts. They rest while a field has the focus, with a modifier held, inside an open dialog, and when
+ * switched off (WCAG 2.1.4); a key presses the button that carries the same command, so that what a key does can always be
+ * seen and be done by mouse.
+ */
+
+/** @type {Record<string, string>} key -> value of data-command */
+const COMMANDS = { " ": "toggle", ".": "step-1", ",": "step-10", r: "reset", n: "new-seed", t: "theme", "?": "keys" };
+
+const STORE = "nabla.keys";
+export const keysOn = () => { try { return localStorage.getItem(STORE) !== "off"; } catch { return true; } };
+/** @param {boolean} on */
+export const setKeys = on => { try { localStorage.setItem(STORE, on ? "on" : "off"); } catch { /* for this page only */ } };
+
+/** @param {Event} event */
+const busy = event => event.target instanceof Element &&
+  event.target.closest("input:not([type=radio], [type=checkbox], [type=range]), textarea, select, [contenteditable], dialog[open], [data-keys=own]") !== null;
+
+/** @param {(command: string) => void} act what to do for the keys that press no button: "draw", "escape" */
+export function listen(act) {
+  document.addEventListener("keydown", event => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !keysOn()) return;
+    if (event.key === "Escape") return act("escape");
+    if (busy(event)) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (key === "d") {
+      event.preventDefault();
+      return act("draw");
+    }
+    // Space presses the button, the radio or the summary that has the focus.
+    if (key === " " && event.target instanceof Element && event.target.closest("button, a, summary, input, [role=button]")) return;
+    const command = COMMANDS[key];
+    if (!command || event.repeat && command !== "step-1") return;
+    const button = document.querySelector(`[data-command="${command}"]`);
+    if (!(button instanceof HTMLElement)) return;
+    event.preventDefault();
+    if (!button.matches(":disabled")) button.click();
+  });
+}

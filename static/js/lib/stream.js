@@ -1,0 +1,100 @@
+/**
+ * The page's one stream, by htmx's hx-sse: named events arrive as DOM events on the `#stream` element, a hidden tab lets go
+ * of its connection, a broken one is made again with Last-Event-ID (0.5 s, doubling to 8 s).
+ *
+ * The request is issued by `htmx.ajax` rather than by `hx-sse:connect` on `load`, for two reasons seen in htmx 4.0.1: hx-sse
+ * never retries when the very first connection fails, and an element processed twice (by htmx's own start and by us)
+ * connects twice. The options that `hx-sse:connect` would imply therefore stand in `hx-config`. Jitter is off so that the
+ * page can say truly in how many seconds it tries again.
+ */
+
+const OPTIONS = {
+  sse: { reconnect: true, pauseOnBackground: true, releaseOn: "immediate", reconnectDelay: 500, reconnectMaxDelay: 8000, reconnectJitter: 0 },
+};
+
+/**
+ * What hx-sse tells about its connection.
+ * @typedef {{ attempt: number, cancelled: boolean, config: typeof OPTIONS.sse, delayCanceller: (() => void) | null }} Connection
+ */
+
+/**
+ * Events: `state` `metrics` `frame` `status` `close` (detail: the decoded data), `lost` (detail: { retryAt: ms since epoch,
+ * status: HTTP status or 0 }), `found` (the connection stands).
+ */
+export class RunStream extends EventTarget {
+  /** @type {HTMLElement} */ #element;
+  /** @type {Connection | null} */ #connection = null;
+  #attempt = 0;
+  #timer = 0;
+  #status = 0;
+
+  /** @param {HTMLElement} element holds the connection and is never swapped @param {string} url */
+  constructor(element, url) {
+    super();
+    this.#element = element;
+    this.url = url;
+    element.setAttribute("hx-config", JSON.stringify(OPTIONS));
+    element.setAttribute("hx-swap", "none");
+    element.setAttribute("hx-sse:close", "close");
+    for (const name of ["state", "metrics", "frame", "status", "close"]) {
+      element.addEventListener(name, event => {
+        const text = /** @type {CustomEvent} */ (event).detail?.data;
+        if (typeof text === "string") this.dispatchEvent(new CustomEvent(name, { detail: JSON.parse(text) }));
+      });
+    }
+    element.addEventListener("htmx:sse:after:connection", event => {
+      this.#connection = /** @type {CustomEvent} */ (event).detail.connection;
+      this.#attempt = 0;
+      this.dispatchEvent(new Event("found"));
+    });
+    element.addEventListener("htmx:sse:before:connection", event => this.#waiting(/** @type {CustomEvent} */ (event).detail.connection));
+    element.addEventListener("htmx:sse:error", event => { this.#status = /** @type {CustomEvent} */ (event).detail.status ?? 0; });
+    // First connection failed: hx-sse itself does not come back from that.
+    element.addEventListener("htmx:response:error", event => this.#retry(/** @type {CustomEvent} */ (event).detail.ctx?.response?.status ?? 0));
+    element.addEventListener("htmx:error", () => this.#retry(0));
+  }
+
+  open() {
+    clearTimeout(this.#timer);
+    window.htmx?.ajax("GET", this.url, { source: this.#element, target: this.#element, swap: "none" });
+  }
+
+  /** Does not wait for the end of the pause before the next attempt. */
+  hurry() {
+    if (this.#timer) {
+      this.#timer = 0;
+      this.open();
+    } else this.#connection?.delayCanceller?.();
+  }
+
+  /** @param {Connection} connection about to be made; `attempt` is 0 for the first */
+  #waiting(connection) {
+    if (connection.attempt === 0) return;
+    this.#connection = connection;
+    if (this.#status === 404) {
+      connection.cancelled = true;
+      this.dispatchEvent(new CustomEvent("close", { detail: { reason: "deleted" } }));
+      return;
+    }
+    const { reconnectDelay, reconnectMaxDelay } = connection.config;
+    this.#lost(Math.min(reconnectDelay * 2 ** (connection.attempt - 1), reconnectMaxDelay));
+  }
+
+  /** @param {number} status */
+  #retry(status) {
+    this.#status = status;
+    if (status === 404) {
+      this.dispatchEvent(new CustomEvent("close", { detail: { reason: "deleted" } }));
+      return;
+    }
+    const delay = Math.min(OPTIONS.sse.reconnectDelay * 2 ** this.#attempt++, OPTIONS.sse.reconnectMaxDelay);
+    clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => { this.#timer = 0; this.open(); }, delay);
+    this.#lost(delay);
+  }
+
+  /** @param {number} delay milliseconds */
+  #lost(delay) {
+    this.dispatchEvent(new CustomEvent("lost", { detail: { retryAt: Date.now() + delay, status: this.#status } }));
+  }
+}

@@ -1,0 +1,59 @@
+// Shapes of what travels between server and page, for `tsc --checkJs` only; nothing here reaches the browser.
+
+/** Quantised array: value = low + (high - low) * byte / 255, row-major (app/wire/arrays.py). */
+interface Pack { shape: number[]; low: number; high: number; data: string }
+
+type Example =
+  | { source: "drawing"; ink: { size: number; ink_base64: string } }
+  | { source: "train" | "test"; index: number };
+
+interface LayerFrame {
+  index: number; type: string;
+  activations: Pack; gradients: Pack | null; weights: Pack | null; weight_gradients: Pack | null;
+}
+interface Seen { box: [number, number, number, number]; scaled: Pack; centred: Pack }
+interface Frame {
+  view: "layers"; watch: string; step: number;
+  example: { source: "drawing" | "train" | "test"; index: number | null; label: number | null } | null;
+  probabilities: number[] | null; class: number | null; loss: number | null;
+  input: Pack | null; seen: Seen | null; layers: LayerFrame[];
+}
+type Top = [number, number][];
+interface TilesFrame { view: "tiles"; watch: string; step: number; tiles: { index: number; top: Top }[] }
+interface ExampleItem { index: number; label: number; class: number; right: boolean; top: Top; image: Pack }
+
+type Column =
+  | "step" | "examples" | "seconds" | "train_loss" | "l1_loss" | "l2_loss" | "train_accuracy"
+  | "validation_loss" | "validation_accuracy" | "test_accuracy";
+type Columns = Record<Column, (number | null)[]>;
+interface Metrics { points: Columns; latest: Record<string, number | null> }
+
+interface Run {
+  id: string; name: string; state: string; sentence: string;
+  step: number; examples: number; epoch: number; seconds: number; generation: number; seed: number;
+  parameters: number; multiply_adds: number;
+  metrics: Record<string, number | null>;
+  network: Record<string, unknown>[];
+  dataset: { classes: string[]; input_shape: number[]; train_examples: number; validation_examples: number; test_examples: number };
+  [field: string]: unknown;
+}
+
+/** The part of uPlot that the loss chart uses. */
+interface UPlot {
+  root: HTMLElement; over: HTMLElement; ctx: CanvasRenderingContext2D;
+  bbox: { left: number; top: number; width: number; height: number };
+  cursor: { idx?: number | null }; select: { width: number };
+  scales: Record<string, { min?: number; max?: number }>;
+  setData(data: (number | null)[][], resetScales?: boolean): void;
+  setSize(size: { width: number; height: number }): void;
+  setScale(key: string, range: { min: number; max: number }): void;
+  valToPos(value: number, scale: string, canvas?: boolean): number;
+  redraw(): void; destroy(): void;
+}
+type UPlotConstructor = new (options: object, data: (number | null)[][], target: HTMLElement) => UPlot;
+
+/** The part of htmx 4 that the page calls by itself. */
+interface Htmx { ajax(verb: string, path: string, options: object): Promise<unknown>; process(element: Element): void }
+interface Window { htmx?: Htmx }
+interface Uint8ArrayConstructor { fromBase64?(text: string): Uint8Array<ArrayBuffer> }
+interface Uint8Array { toBase64?(): string }
