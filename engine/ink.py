@@ -82,7 +82,8 @@ def _fit(digit: npt.NDArray[np.float64]) -> Grey:
     longest = max(digit.shape)
     height, width = (max(1, round(size * BOX / longest)) for size in digit.shape)
     scaled = _area_average(digit.shape[0], height) @ digit @ _area_average(digit.shape[1], width).T
-    return (scaled / scaled.max()).astype(np.float32)
+    fitted: Grey = (scaled / scaled.max()).astype(np.float32)
+    return fitted
 
 
 def _area_average(size: int, new_size: int) -> npt.NDArray[np.float64]:
@@ -90,7 +91,8 @@ def _area_average(size: int, new_size: int) -> npt.NDArray[np.float64]:
     edges = np.arange(new_size + 1) * (size / new_size)
     pixels = np.arange(size)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return np.maximum(overlap, 0) * (new_size / size)
+    shares: npt.NDArray[np.float64] = np.maximum(overlap, 0) * (new_size / size)
+    return shares
 
 
 def _centre_box(digit: Grey) -> Grey:

@@ -7,7 +7,6 @@ SpecError whose `field` is a JSON pointer to it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -18,6 +17,9 @@ from annotated_types import Interval, Len
 
 from engine.errors import SpecError
 from engine.specs import RunSpec
+
+LARGEST_NUMBER = 1e300
+"""A float field refuses larger numbers as no numbers: infinity, or a whole number that no float can hold."""
 
 
 def read_run_spec(values: Any) -> RunSpec:
@@ -56,11 +58,10 @@ def read_value(annotation: Any, value: Any, pointer: str) -> Any:
 
 
 def _read_plain(kind: Any, value: Any, pointer: str) -> Any:
-    if kind is str and isinstance(value, str):
+    if isinstance(value, kind) and kind is not float and not isinstance(value, bool):
         return value
-    if kind is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**1023 and math.isfinite(value):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is float and number and abs(value) <= LARGEST_NUMBER:  # NaN is not
         return float(value)
     expected = {str: "a text", int: "a whole number", float: "a number"}[kind]
     raise SpecError(f"{_called(pointer)} must be {expected}.", field=pointer)
@@ -110,8 +111,11 @@ def _check(limit: Any, value: Any, pointer: str) -> None:
             lower = f"above {low:,}" if limit.gt is not None else f"at least {low:,}"
             upper = f"below {high:,}" if limit.lt is not None else f"at most {high:,}"
             raise SpecError(f"{_called(pointer)} must be {lower} and {upper}; {value:,} is not.", field=pointer)
-    elif isinstance(limit, Len) and not limit.min_length <= len(value) <= (limit.max_length or math.inf):
-        raise SpecError(f"{_called(pointer)} must have {limit.min_length} to {limit.max_length} entries or letters, not {len(value)}.", field=pointer)
+    elif isinstance(limit, Len) and not limit.min_length <= len(value) <= (limit.max_length or len(value)):
+        unit = "letters" if isinstance(value, str) else "entries"
+        raise SpecError(
+            f"{_called(pointer)} must have {limit.min_length} to {limit.max_length} {unit}, not {len(value)}.", field=pointer
+        )
 
 
 @cache

@@ -10,14 +10,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from engine.arrays import Labels
 from engine.errors import SpecError
 from engine.specs import MnistSpec, Split
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 """Grey images, uint8 (N, height, width): 0 is background, 255 full ink."""
-
-Labels: TypeAlias = npt.NDArray[np.int64]
-"""Class numbers, int64 (N,)."""
 
 
 @dataclass(frozen=True, slots=True)

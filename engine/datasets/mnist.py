@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets.base import ImageDataset, LabelledImages, Labels
+from engine.arrays import Labels
+from engine.datasets.base import ImageDataset, LabelledImages
 from engine.errors import DatasetError
 
 FOLDER = Path(__file__).resolve().parents[1] / "_data" / "mnist"

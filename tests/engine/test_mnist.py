@@ -53,6 +53,10 @@ def _unreadable(path: Path) -> None:
     path.chmod(0)
 
 
+def _nothing(_: Path) -> None:
+    """No file at all."""
+
+
 def _directory(path: Path) -> None:
     path.mkdir()
 
@@ -80,7 +84,7 @@ DAMAGED = {
     "count differs": (_bytes(GOOD[:7] + b"\x04" + GOOD[8:]), "does not begin as"),
     "truncated": (_bytes(GOOD[:-1]), "expected 64 bytes, found 63"),
     "longer": (_bytes(GOOD + b"\x00"), "expected 64 bytes, found 65"),
-    "missing": (lambda path: None, "is missing"),
+    "missing": (_nothing, "is missing"),
     "directory": (_directory, "directory|not a file"),
     "dangling link": (_dangling_link, "is missing"),
     "named pipe": (_named_pipe, "not a file"),

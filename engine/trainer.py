@@ -1,0 +1,310 @@
+"""One run: a network, a dataset and an optimizer, advanced one update at a time.
+
+The trainer owns all randomness of its run. Every use draws from its own child of the run's seed (initial weights, order
+of the examples, crops, dropout), so that one does not shift another. `state()` and `from_state()` carry them along:
+training 200 updates is the same, to the last bit, as training 100, saving, loading and training 100 more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.arrays import Array, Labels, check_shape
+from engine.augmentation import random_crop
+from engine.datasets.base import ImageDataset
+from engine.errors import DivergedError, ShapeError, SpecError
+from engine.ink import Ink, preprocess
+from engine.losses import LOSSES
+from engine.network import Network
+from engine.optimizers import OPTIMIZERS, AnyOptimizer
+from engine.shapes import check_run
+from engine.specs import OptimizerSpec, RunSpec
+from engine.validation import checked
+
+GENERATORS = ("order", "crops", "dropout")
+"""The random generators of a training that goes on; the initial weights have another, used up at once."""
+
+LIVE = ("learning_rate", "momentum", "batch_size", "l1", "l2", "optimizer", "stop", "name")
+"""What may change while a run goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one update reports, measured before the weights moved.
+
+    loss: mean classification loss of the batch in nats; l1_loss, l2_loss: the penalties `l1 Σ|w|` and `½ l2 Σw²`;
+    correct of `examples` were classified right; seconds are 0 without a clock.
+    """
+
+    loss: float
+    l1_loss: float
+    l2_loss: float
+    correct: int
+    examples: int
+    forward_seconds: float
+    backward_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerState:
+    """Everything a run needs to go on as if nothing had happened; the formats write and read it.
+
+    parameters: float32 (P,); accumulators: what the optimizer remembers, by name, float32 (P,) each; optimizer_steps:
+    how many steps it remembers; position: examples taken from the present pass over the training examples;
+    generators: by name, NumPy's `bit_generator.state`; that of "order" is from before the present pass was shuffled.
+    """
+
+    spec: RunSpec
+    steps: int
+    examples: int
+    position: int
+    parameters: Array
+    optimizer_steps: int
+    accumulators: dict[str, Array]
+    generators: dict[str, dict[str, Any]]
+
+
+class Trainer:
+    """Trains the network of a spec on a dataset.
+
+    clock: seconds as a float (`time.perf_counter`), only ever reported; without one the reported times are 0.
+    Raises SpecError when the spec is impossible or does not fit the dataset.
+    """
+
+    def __init__(self, spec: RunSpec, dataset: ImageDataset, *, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self.dataset = dataset
+        self.splits = dataset.splits(spec.dataset)
+        self._clock = clock
+        self._check(spec)
+        self.spec = spec
+        self._start()
+
+    def _check(self, spec: RunSpec) -> None:
+        check_run(spec, (1, spec.dataset.crop, spec.dataset.crop), len(self.dataset.classes))
+
+    def _start(self) -> None:
+        spec, crop = self.spec, self.spec.dataset.crop
+        initial, generators = _spawn(spec.seed)
+        self.network = Network.build(spec.network, (1, crop, crop), rng=initial)
+        self.optimizer = self._new_optimizer(spec.optimizer)
+        self.loss = LOSSES[spec.loss]()
+        self.steps = 0
+        self.examples = 0
+        self._rngs = generators
+        self._batch = self._new_batch()
+        self._shuffle()
+
+    def _new_optimizer(self, spec: OptimizerSpec) -> AnyOptimizer:
+        return OPTIMIZERS[spec.name](spec, self.network.parameters.size, self.network.dtype)
+
+    def _new_batch(self) -> Array:
+        crop = self.spec.dataset.crop
+        return np.empty((1, crop, crop, self.spec.batch_size), self.network.dtype)
+
+    def _shuffle(self) -> None:
+        self._order_state = self._rngs["order"].bit_generator.state
+        self._order = self._rngs["order"].permutation(len(self.splits["train"]))
+        self._position = 0
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training examples so far."""
+        return self.examples / len(self.splits["train"])
+
+    # ---- Training ------------------------------------------------------------------------------------------------
+
+    def step(self) -> StepResult:
+        """One update. Raises DivergedError, before the weights move, when the loss or a gradient is not finite."""
+        inputs, labels = self._next_batch()
+        started = self._clock()
+        logits = self.network.forward(inputs, training=True, rng=self._rngs["dropout"])
+        loss, logit_gradients = self.loss.loss_and_gradient(logits, labels)
+        forwarded = self._clock()
+        self.network.backward(logit_gradients)
+        l1_loss, l2_loss = self._decay()
+        self._check_finite(loss + l1_loss + l2_loss)
+        self.optimizer.step(self.network.parameters, self.network.gradients)
+        finished = self._clock()
+
+        self.steps += 1
+        self.examples += len(labels)
+        correct = int(np.count_nonzero(logits.argmax(axis=0) == labels))
+        return StepResult(loss, l1_loss, l2_loss, correct, len(labels), forwarded - started, finished - forwarded)
+
+    def _next_batch(self) -> tuple[Array, Labels]:
+        """The next `batch_size` examples, each seen through its own random window.
+
+        Every pass over the training examples takes each of them once, in a new order. A batch may end one pass and
+        begin the next, so that every update averages over the same number of examples.
+        """
+        chosen = self._take(self.spec.batch_size)
+        while len(chosen) < self.spec.batch_size:
+            self._shuffle()
+            chosen = np.concatenate([chosen, self._take(self.spec.batch_size - len(chosen))])
+        train = self.splits["train"]
+        inputs = random_crop(train.images[chosen], self.spec.dataset.crop, self._rngs["crops"], out=self._batch)
+        return inputs, train.labels[chosen]
+
+    def _take(self, count: int) -> npt.NDArray[np.int64]:
+        """At most `count` of what is left of the present pass."""
+        taken = self._order[self._position : self._position + count]
+        self._position += len(taken)
+        return taken
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _decay(self) -> tuple[float, float]:
+        """Add the gradients of `l1 Σ|w|` and `½ l2 Σw²`, over weights and not biases, and return both penalties.
+
+        convnetjs divides these gradients by the batch size; here `l1` and `l2` mean the same at every batch size.
+        """
+        l1, l2 = self.spec.l1, self.spec.l2
+        if l1 == l2 == 0:
+            return 0.0, 0.0
+        gradients = self.network.gradients
+        weights = self.network.parameters * self.network.decay_mask
+        if l2:
+            gradients += l2 * weights
+        if l1:
+            gradients += l1 * np.sign(weights)
+        return l1 * float(np.abs(weights).sum()), 0.5 * l2 * float(weights @ weights)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _check_finite(self, loss: float) -> None:
+        gradients = self.network.gradients
+        if not np.isfinite(loss) or not np.isfinite(gradients @ gradients):
+            raise DivergedError(self.steps + 1, loss)
+
+    def change(self, **hyperparameters: Any) -> RunSpec:
+        """Change what may change while a run goes on (`LIVE`); a new optimizer of the same name keeps its memory.
+
+        Raises SpecError, and changes nothing, when a value is out of its range or the optimizer has no such number.
+        """
+        for name in hyperparameters:
+            if name not in LIVE:
+                raise SpecError(f"{name} cannot change during a run; start a new one with it.", field=f"/{name}")
+        optimizer: OptimizerSpec = hyperparameters.pop("optimizer", self.spec.optimizer)
+        for name in ("learning_rate", "momentum"):
+            if name in hyperparameters:
+                if not hasattr(optimizer, name):
+                    raise SpecError(f"{optimizer.name} has no {name}.", field=f"/optimizer/{name}")
+                optimizer = replace(optimizer, **{name: hyperparameters.pop(name)})
+        self._adopt(replace(self.spec, optimizer=optimizer, **hyperparameters))
+        return self.spec
+
+    def _adopt(self, spec: RunSpec) -> None:
+        """Go on with another spec of the same network."""
+        self._check(spec)
+        before, self.spec = self.spec, spec
+        if spec.optimizer.name == before.optimizer.name:
+            self.optimizer.spec = spec.optimizer
+        else:
+            self.optimizer = self._new_optimizer(spec.optimizer)
+        if spec.batch_size != before.batch_size:
+            self._batch = self._new_batch()
+
+    def reset(self, *, seed: int | None = None) -> None:
+        """Back to step 0: the same initial weights and order as at first, or those of another seed."""
+        if seed is not None:
+            self.spec = checked(replace(self.spec, seed=seed))
+        self._start()
+
+    # ---- Saving and going on ---------------------------------------------------------------------------------------
+
+    def state(self) -> TrainerState:
+        """A copy of everything that later steps depend on."""
+        generators = {name: dict(rng.bit_generator.state) for name, rng in self._rngs.items()}
+        generators["order"] = dict(self._order_state)
+        return TrainerState(
+            spec=self.spec,
+            steps=self.steps,
+            examples=self.examples,
+            position=self._position,
+            parameters=self.network.parameters.copy(),
+            optimizer_steps=self.optimizer.steps,
+            accumulators={name: array.copy() for name, array in self.optimizer.state.items()},
+            generators=generators,
+        )
+
+    @classmethod
+    def from_state(
+        cls, state: TrainerState, dataset: ImageDataset, *, clock: Callable[[], float] = lambda: 0.0
+    ) -> Trainer:
+        """A trainer that goes on exactly where the one of `state` was."""
+        trainer = cls(state.spec, dataset, clock=clock)
+        trainer.restore(state)
+        return trainer
+
+    def restore(self, state: TrainerState) -> None:
+        """Go back (or on) to a state of this run, hyperparameters included. SpecError if it is of another network."""
+        if state.spec.network != self.spec.network or state.spec.dataset != self.spec.dataset:
+            raise SpecError("This state belongs to another network or dataset.", field="/network")
+        check_shape("Parameters", state.parameters, self.network.parameters.shape)
+        self._adopt(state.spec)
+        self.network.parameters[:] = state.parameters
+        self.optimizer.steps = state.optimizer_steps
+        for name, array in self.optimizer.state.items():
+            array[:] = state.accumulators[name]
+        for name, rng in self._rngs.items():
+            rng.bit_generator.state = state.generators[name]
+        self._shuffle()
+        self._position = state.position
+        self.steps = state.steps
+        self.examples = state.examples
+
+    # ---- Predicting ------------------------------------------------------------------------------------------------
+
+    def predict(self, images: npt.ArrayLike) -> Array:
+        """Probabilities (N, K) of images (N, side, side), ink in [0, 1].
+
+        The images are as large as the dataset's, and the centre is looked at, or as the crop that the network sees.
+        """
+        crop, side = self.spec.dataset.crop, self.dataset.side
+        try:
+            inputs = np.asarray(images, self.network.dtype)
+        except (TypeError, ValueError):
+            raise ShapeError("Images are a list of square lists of rows of numbers.") from None
+        if inputs.ndim != 3 or inputs.shape[1:] not in ((crop, crop), (side, side)):
+            raise ShapeError(f"Images must have the shape (N, {side}, {side}) or (N, {crop}, {crop}), not {inputs.shape}.")
+        if inputs.size and not (inputs.min() >= 0 and inputs.max() <= 1):  # written so that NaN fails, too
+            raise ShapeError("The ink of an image goes from 0 (background) to 1.")
+        margin = (inputs.shape[1] - crop) // 2
+        middle = inputs[:, margin : margin + crop, margin : margin + crop]
+        return self.probabilities(np.ascontiguousarray(middle.transpose(1, 2, 0))[None])
+
+    def predict_ink(self, ink: npt.ArrayLike) -> tuple[Ink, Array] | None:
+        """A drawing (see `engine.ink.preprocess`) as the network sees it, with the probabilities (K,); None if empty."""
+        drawing = preprocess(ink)
+        if drawing is None:
+            return None
+        return drawing, self.probabilities(drawing.network_input(self.spec.dataset.crop))[0]
+
+    def probabilities(self, inputs: Array) -> Array:
+        """Probabilities (N, K) of network inputs (1, crop, crop, N)."""
+        return np.ascontiguousarray(self.loss.probabilities(self.network.logits(inputs)).T)
+
+
+def fresh_state(spec: RunSpec, parameters: Array) -> TrainerState:
+    """The state of a run that begins with given `parameters` (P,): step 0, an optimizer without memory."""
+    _, generators = _spawn(spec.seed)
+    optimizer = OPTIMIZERS[spec.optimizer.name](spec.optimizer, parameters.size, parameters.dtype)
+    return TrainerState(
+        spec=spec,
+        steps=0,
+        examples=0,
+        position=0,
+        parameters=parameters,
+        optimizer_steps=0,
+        accumulators=optimizer.state,
+        generators={name: dict(rng.bit_generator.state) for name, rng in generators.items()},
+    )
+
+
+def _spawn(seed: int) -> tuple[np.random.Generator, dict[str, np.random.Generator]]:
+    """The generator of the initial weights, and those that go on."""
+    initial, *others = np.random.default_rng(seed).spawn(1 + len(GENERATORS))
+    return initial, dict(zip(GENERATORS, others, strict=True))
