@@ -1,0 +1,223 @@
+"""One run's channel: what everybody should see of it, folded, and handed to each stream at the pace it reads.
+
+    state    the folded run, first on every connection and again after points were taken back
+    metrics  pulled from the history, so that a slow reader gets fewer, longer events and misses nothing
+    status   every one, in order; a reader that fell too far behind gets the folded state in their place
+    frame    one slot a view and watch, overwritten by the next: a slow reader gets the newest
+
+So memory is bounded whoever reads: a reader holds a few numbers, and all bytes belong to the channel.
+
+A metrics event's id is `<generation>-<rows>`. Rows count the points of this generation up to and including the event;
+the generation counts how often points were taken back. A reader that names a known id goes on behind it, any other gets
+everything again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.wire.events import PING, RETRY, event
+from app.wire.points import COLUMNS, WHOLE_NUMBERS, Points, no_points
+
+ROWS_PER_EVENT = 5_000
+STATUSES_KEPT = 64
+EVENT_ID = re.compile(r"(\d{1,12})-(\d{1,12})")
+
+
+class History:
+    """All points of a run, eight bytes a number; not a number stands for what was not measured."""
+
+    def __init__(self, points: Points | None = None) -> None:
+        self._columns = {column: array("d") for column in COLUMNS}
+        if points is not None:
+            self.append(points)
+
+    def __len__(self) -> int:
+        return len(self._columns["step"])
+
+    def append(self, points: Points) -> None:
+        for column, values in points.items():
+            self._columns[column].extend(float("nan") if value is None else value for value in values)
+
+    def truncate(self, step: int) -> int:
+        """Take back every point measured after `step`; how many that were."""
+        keep = bisect_right(self._columns["step"], step)
+        dropped = len(self) - keep
+        for values in self._columns.values():
+            del values[keep:]
+        return dropped
+
+    def points(self, start: int = 0, end: int | None = None) -> Points:
+        points = no_points()
+        for column, values in self._columns.items():
+            part = values[start:end]
+            if column in WHOLE_NUMBERS:
+                points[column] = [int(value) for value in part]
+            else:
+                points[column] = [value if value == value else None for value in part]
+        return points
+
+
+@dataclass(slots=True, eq=False)
+class Reader:
+    """How far one stream has read. `frames` maps a slot to the version last sent."""
+
+    views: frozenset[str]
+    watch: str | None
+    generation: int
+    row: int
+    version: int
+    status: int
+    frames: dict[tuple[str, str], int] = field(default_factory=dict)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Channel:
+    """Fed by notifications, read by streams; all on the event loop.
+
+    `run` is the Run JSON of the API and always as new as the last thing folded in.
+    """
+
+    def __init__(self, run: dict[str, Any], points: Points | None = None) -> None:
+        self.run = run
+        self.history = History(points)
+        self.readers: set[Reader] = set()
+        self._version = 0
+        self._statuses: deque[bytes] = deque(maxlen=STATUSES_KEPT)
+        self._status_count = 0
+        self._frames: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self._encoded: tuple[tuple[int, int, int], bytes] | None = None
+        self._closing: str | None = None
+
+    # ---- Folding in ----------------------------------------------------------------------------------------------------------
+
+    def progress(self, snapshot: dict[str, Any], points: Points) -> None:
+        self.run |= snapshot
+        self.history.append(points)
+        self._encoded = None
+        self._wake()
+
+    def status(self, snapshot: dict[str, Any]) -> None:
+        self.run |= snapshot
+        self._statuses.append(event("status", {key: self.run[key] for key in ("state", "sentence", "step")}))
+        self._status_count += 1
+        self._encoded = None
+        self._wake()
+
+    def change(self, values: dict[str, Any]) -> None:
+        """Anything else of the run: everybody gets it anew, and keeps their points."""
+        self.run |= values
+        self._version += 1
+        self._wake()
+
+    def restore(self, snapshot: dict[str, Any], *, force: bool = False) -> int:
+        """The run stands at an earlier step; how many points that takes back.
+
+        The generation changes if any were taken back, or by `force` when somebody may have seen points that are lost.
+        """
+        dropped = self.history.truncate(snapshot["step"])
+        self.run |= snapshot
+        if dropped or force:
+            self.run["generation"] += 1
+        self._frames.clear()
+        self._encoded = None
+        self._version += 1
+        self._wake()
+        return dropped
+
+    def draw(self, watch: str, view: str, frame: bytes) -> None:
+        """The newest frame of one view through one watch, if anybody still looks through it."""
+        if any(reader.watch == watch and view in reader.views for reader in self.readers):
+            version = self._frames.get((watch, view), (0, b""))[0] + 1
+            self._frames[watch, view] = version, frame
+            self._wake()
+
+    def close(self, reason: str) -> None:
+        """Every stream ends, with this reason as its last event."""
+        self._closing = reason
+        self._wake()
+
+    def _wake(self) -> None:
+        for reader in self.readers:
+            reader.wake.set()
+
+    # ---- Reading -------------------------------------------------------------------------------------------------------------
+
+    async def subscribe(
+        self, views: frozenset[str], watch: str | None, last_event_id: str | None, *, ping_seconds: float
+    ) -> AsyncIterator[bytes]:
+        """The stream's bytes. Nothing is held until the first is asked for, and all is let go when the iterator is closed."""
+        reader = Reader(views, watch, self.run["generation"], self._resume(last_event_id), -1, self._status_count)
+        self.readers.add(reader)
+        try:
+            yield RETRY
+            while True:
+                reader.wake.clear()
+                for chunk in self._pending(reader):
+                    yield chunk
+                if self._closing is not None and not reader.wake.is_set():
+                    yield event("close", {"reason": self._closing})
+                    return
+                try:
+                    async with asyncio.timeout(ping_seconds):
+                        await reader.wake.wait()
+                except TimeoutError:
+                    yield PING
+        finally:
+            self.readers.discard(reader)
+            self._sweep(watch)
+
+    def _resume(self, last_event_id: str | None) -> int:
+        """The row behind which to go on; 0 when the id is not one of this generation's."""
+        match = EVENT_ID.fullmatch(last_event_id or "")
+        if match is None or int(match[1]) != self.run["generation"] or int(match[2]) > len(self.history):
+            return 0
+        return int(match[2])
+
+    def _pending(self, reader: Reader) -> Iterator[bytes]:
+        """All that this reader lacks, as it is at the moment of each `next`: the reader may be slow."""
+        if reader.status < self._status_count - len(self._statuses):
+            reader.version, reader.status = -1, self._status_count
+        if reader.version != self._version:
+            if reader.generation != self.run["generation"]:
+                reader.generation, reader.row = self.run["generation"], 0
+            reader.version = self._version
+            reader.status = self._status_count
+            yield event("state", self.run)
+        while self._status_count > reader.status >= self._status_count - len(self._statuses):
+            reader.status += 1
+            yield self._statuses[reader.status - self._status_count - 1]
+        if "metrics" in reader.views:
+            yield from self._metrics(reader)
+        for slot, (version, frame) in list(self._frames.items()):
+            if slot[0] == reader.watch and slot[1] in reader.views and reader.frames.get(slot) != version:
+                reader.frames[slot] = version
+                yield frame
+
+    def _metrics(self, reader: Reader) -> Iterator[bytes]:
+        while reader.generation == self.run["generation"] and reader.row < len(self.history):
+            start = reader.row
+            reader.row = min(start + ROWS_PER_EVENT, len(self.history))
+            yield self._encode(reader.generation, start, reader.row)
+
+    def _encode(self, generation: int, start: int, end: int) -> bytes:
+        """Readers that keep up all ask for the same rows, so the last answer is kept."""
+        key = generation, start, end
+        if self._encoded is None or self._encoded[0] != key:
+            latest = self.run["metrics"] | {name: self.run[name] for name in ("step", "examples", "epoch", "seconds")}
+            value = {"points": self.history.points(start, end), "latest": latest}
+            self._encoded = key, event("metrics", value, id=f"{generation}-{end}")
+        return self._encoded[1]
+
+    def _sweep(self, watch: str | None) -> None:
+        """Frames that nobody looks at any more."""
+        if not any(reader.watch == watch for reader in self.readers):
+            for slot in [slot for slot in self._frames if slot[0] == watch]:
+                del self._frames[slot]
