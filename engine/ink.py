@@ -26,8 +26,8 @@ SMALLEST, LARGEST = 28, 280
 
 BOX, FIELD, CENTRE = 20, 28, 14
 
-FAINTEST = 0.1
-"""Pixels with less ink than this do not count as drawn: a smooth brush's rim, a photograph's paper."""
+FAINTEST = 0.05
+"""Pixels with less ink than this do not count as drawn: a smooth brush's rim, the paper of a photograph."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def test_scaling_averages_areas() -> None:
     ink[:25, 0], ink[:25, 24], ink[0, :25] = 1, 1, 1  # a 25×25 box: each new pixel is 1.25 old ones wide
     scaled = prepared(ink).scaled20
     assert scaled.shape == (20, 20)
-    np.testing.assert_allclose(scaled[10, :2] / scaled[0, 0], [0.8, 0], atol=1e-6)
+    np.testing.assert_allclose(scaled[10, :2], [0.8 / 0.96, 0], atol=1e-6)  # the darkest pixel, a corner, has 0.96
 
 
 @pytest.mark.parametrize("factor", [1, 2, 7])
@@ -61,7 +61,7 @@ def test_the_darkest_pixel_is_full_ink() -> None:
 def test_mnist_itself_is_left_as_it_is() -> None:
     images = load_mnist().test.images[:300]
     same = sum(np.abs(prepared(image / 255).image28 - image / 255).max() < 0.01 for image in images)
-    assert same > 250  # the others have pixels below a tenth at the edge of their 20×20 box, or a tie in the centre
+    assert same > 270  # the others have fainter pixels than count at the edge of their 20×20 box
 
 
 def test_the_network_sees_the_middle() -> None:
@@ -72,7 +72,7 @@ def test_the_network_sees_the_middle() -> None:
     np.testing.assert_array_equal(batch[0, :, :, 0], ink.image28[2:26, 2:26])
 
 
-@pytest.mark.parametrize("faint", [0.0, 0.05])
+@pytest.mark.parametrize("faint", [0.0, 0.04])
 def test_an_empty_drawing_is_no_example(faint: float) -> None:
     assert preprocess(np.full((28, 28), faint)) is None
 
