@@ -1,7 +1,7 @@
 """Pages and fragments: one Jinja environment, everything escaped, undefined names are errors.
 
 A fragment is a block of the template that its page includes, so the two cannot drift apart. Figures are written here
-and in `static/js/lib/figures.js` by the same rules: three significant digits, a comma at the thousands, a true minus
+and in `static/js/lib/format.js` by the same rules: three significant digits, a comma at the thousands, a true minus
 and "–" where there is no value.
 """
 
@@ -21,6 +21,8 @@ from jinja2_fragments import render_block
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_VALUE = "–"
+THIN = "\u2009"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @cache
@@ -38,38 +40,46 @@ def build_id() -> str:
 # ---- Figures as text ---------------------------------------------------------------------------------------------------
 
 
-def write_number(value: float) -> str:
-    """Three significant digits, at most five decimals: 2.31, 0.0684, 1,234."""
-    decimals = min(5, max(0, 2 - math.floor(math.log10(abs(value))))) if value else 2
-    return f"{value:,.{decimals}f}"
+def fixed(value: float, digits: int = 2) -> str:
+    """With a fixed count of digits after the point; −0.00 is written 0.00."""
+    text = f"{value:,.{digits}f}"
+    return text.replace("-", "−" if any(digit in text for digit in "123456789") else "")
 
 
-def write_seconds(value: float) -> str:
-    """21.5 s, 3 min 12 s, 1 h 04 min."""
+def significant(value: float) -> str:
+    """Three significant digits: 3,460 · 21.5 · 0.0683 · 1.2×10⁻⁵."""
+    size = abs(value)
+    power = math.floor(math.log10(size)) if size else 0
+    if size and size < 1e-4:
+        return f"{fixed(value / 10**power, 1)}×10{str(power).translate(SUPERSCRIPTS)}"
+    return fixed(value, min(6, max(0, 2 - power)) if size else 0)
+
+
+def duration(value: float) -> str:
+    """21 s · 3 min 20 s · 2 h 5 min."""
     if value < 60:
-        return f"{value:.1f} s"
-    if value < 3600:
-        return f"{int(value) // 60} min {int(value) % 60:02d} s"
-    return f"{int(value) // 3600:,} h {int(value) % 3600 // 60:02d} min"
+        return f"{fixed(value, 1 if value < 10 else 0)}{THIN}s"
+    minutes, seconds = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes}{THIN}min {seconds}{THIN}s"
+    return f"{minutes // 60}{THIN}h {minutes % 60}{THIN}min"
 
 
-FORMATS = {
-    "number": write_number,
-    "integer": lambda value: f"{round(value):,}",
-    "percent": lambda value: f"{100 * value:.1f}",
-    "percent2": lambda value: f"{100 * value:.2f}",
-    "fixed2": lambda value: f"{value:,.2f}",
-    "ms": lambda value: f"{value:.2g} ms" if value < 1 else f"{value:.1f} ms",
-    "seconds": write_seconds,
-}
-
-
-def figure(value: float | None, style: str = "number") -> str:
-    """A figure as it stands on the page; `style` is the element's data-format."""
+def figure(value: float | None, style: str = "number", digits: int | None = None) -> str:
+    """A figure as it stands on the page; `style` and `digits` are the element's data-format and data-digits."""
     if value is None or not math.isfinite(value):
         return NO_VALUE
-    text = FORMATS[style](value).replace("-", "−")
-    return text.lstrip("−") if not any(digit in text for digit in "123456789") else text
+    match style:
+        case "integer":
+            return fixed(value, 0)
+        case "percent":
+            return f"{fixed(100 * value, 1 if digits is None else digits)}{THIN}%"
+        case "ms":
+            return f"{fixed(value, 2 if digits is None else digits)}{THIN}ms"
+        case "seconds":
+            return duration(value)
+        case _:
+            return significant(value) if digits is None else fixed(value, digits)
 
 
 def shape(dimensions: Sequence[int]) -> str:
@@ -96,6 +106,7 @@ environment = Environment(
 )
 environment.filters.update(figure=figure, shape=shape, plain=plain_number)
 environment.globals["build_id"] = build_id
+environment.globals["ui"] = environment.get_template("_ui.html").module
 
 
 def is_htmx(request: Request) -> bool:
@@ -111,11 +122,10 @@ def render(
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     """A whole page, or the named block of it. `ui` in templates is the set of macros in `_ui.html`."""
-    values = {"ui": environment.get_template("_ui.html").module, **context}
     html = (
-        environment.get_template(name).render(values)
+        environment.get_template(name).render(context)
         if block is None
-        else render_block(environment, name, block, values)
+        else render_block(environment, name, block, context)
     )
     return HTMLResponse(html, status, headers)
 

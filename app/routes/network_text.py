@@ -1,0 +1,63 @@
+"""The same network as text: Nabla's JSON, convnetjs's `layer_defs`, or Python for the engine; read as data, never run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+
+from engine.specs import Conv2D, Dense, Dropout, Flatten, LayerSpec, MaxPool2D, ReLU, Sigmoid, Tanh, tagged
+
+
+def write_network(specs: Sequence[LayerSpec], style: str, crop: int) -> str:
+    """One layer a line, in `style` nabla, convnetjs or python; `crop` is the side of the images it sees."""
+    if style == "convnetjs":
+        return write_convnetjs(specs, crop)
+    if style == "python":
+        return write_python(specs, crop)
+    lines = ",\n ".join(json.dumps(tagged(spec)) for spec in specs)
+    return f"[{lines}]"
+
+
+def write_python(specs: Sequence[LayerSpec], crop: int) -> str:
+    """A program that builds the network with the engine."""
+    names = ", ".join(sorted({type(spec).__name__ for spec in specs}))
+    layers = "\n".join(f"    {_call(spec)}," for spec in specs)
+    return (
+        "import numpy as np\nfrom engine.network import Network\n"
+        f"from engine.specs import {names}\n\n"
+        f"network = Network.build([\n{layers}\n], (1, {crop}, {crop}), rng=np.random.default_rng(1))"
+    )
+
+
+def _call(spec: LayerSpec) -> str:
+    arguments = ", ".join(f"{f.name}={getattr(spec, f.name)!r}" for f in fields(spec) if f.name != "type")
+    return f"{type(spec).__name__}({arguments})"
+
+
+def write_convnetjs(specs: Sequence[LayerSpec], crop: int) -> str:
+    """`layer_defs` as on convnetjs's pages; a last dense layer becomes its softmax, which holds the dense layer."""
+    lines = [f"{{type:'input', out_sx:{crop}, out_sy:{crop}, out_depth:1}}"]
+    lines += [_definition(spec, last=spec is specs[-1]) for spec in specs if not isinstance(spec, Flatten)]
+    return "layer_defs = [];\n" + "\n".join(
+        line if line.startswith("//") else f"layer_defs.push({line});" for line in lines
+    )
+
+
+def _definition(spec: LayerSpec, *, last: bool) -> str:
+    match spec:
+        case Conv2D():
+            size = spec.kernel_size
+            return f"{{type:'conv', sx:{size}, filters:{spec.filters}, stride:{spec.stride}, pad:{spec.padding}}}"
+        case MaxPool2D():
+            return f"{{type:'pool', sx:{spec.pool_size}, stride:{spec.stride}}}"
+        case Dense() if last:
+            return f"{{type:'softmax', num_classes:{spec.units}}}"
+        case Dense():
+            return f"{{type:'fc', num_neurons:{spec.units}}}"
+        case Dropout():
+            return f"{{type:'dropout', drop_prob:{spec.rate}}}"
+        case ReLU() | Tanh() | Sigmoid():
+            return f"{{type:'{spec.type}'}}"
+        case _:
+            return f"// convnetjs has no {spec.type}"

@@ -1,0 +1,65 @@
+"""The pages. Opening one never changes anything: a first run is asked for by the page itself (`POST /runs`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from app.deps import RunsService, SettingsInUse
+from app.routes.builder import build, draft_of_run, layer_of
+from app.routes.forms import trainer_form
+from app.routes.views import command_states, snippets
+from app.templating import environment, render
+from engine.presets import PRESETS
+from engine.shapes import plan
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def digits(request: Request, runs: RunsService, run: str | None = None) -> HTMLResponse:
+    """The run that the address names, else the latest; without any, the page that asks for a first one."""
+    shown = await runs.get(run) if run is not None else await runs.current()
+    if shown is None:
+        return render("start.html", {"active": "digits"})
+    return render("digits.html", digits_context(shown, str(request.base_url)))
+
+
+@router.get("/runs")
+async def my_runs(
+    runs: RunsService, cursor: Annotated[str | None, Query(max_length=200)] = None
+) -> HTMLResponse:
+    page = await runs.list(50, cursor)
+    return render("runs.html", {"active": "runs", "page": page, "presets": presets()})
+
+
+@router.get("/limits")
+async def limits(settings: SettingsInUse) -> HTMLResponse:
+    return render("limits.html", {"active": "limits", "limits": settings.limits.described()})
+
+
+def digits_context(run: Mapping[str, Any], address: str) -> dict[str, Any]:
+    """Everything that the digits page shows of `run`; `address` is this server's, for links and snippets."""
+    height, width, channels = run["dataset"]["input_shape"]
+    return {
+        "active": "digits",
+        "run": run,
+        "commands": command_states(run),
+        "layers": plan([layer_of(layer) for layer in run["network"]], (channels, height, width)),
+        "trainer": trainer_form(run),
+        "builder": build(draft_of_run(run)),
+        "presets": presets(),
+        "evaluation": None,
+        "share_link": f"{address}?run={run['id']}",
+        "snippets": snippets(run, address),
+        "fragment": False,
+    }
+
+
+def presets() -> list[dict[str, str]]:
+    return [
+        {"name": name, "title": preset.title, "description": preset.description} for name, preset in PRESETS.items()
+    ]

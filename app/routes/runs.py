@@ -1,0 +1,186 @@
+"""What htmx asks for on the pages of a run: commands, the trainer form, the evaluation, the list of runs.
+
+Each answer is the fragment that changed, rendered from the block that the page itself includes. A refusal is a problem
+fragment (app.problems), which the page shows in its #problems region.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import UploadFile
+
+from app.deps import RunsService
+from app.errors import BadRequest, Unprocessable
+from app.names import clean_name
+from app.routes.builder import draft_of_form, run_spec
+from app.routes.forms import OPTIMIZER_TITLES, trainer_changes, trainer_form
+from app.routes.views import command_states, evaluation_view
+from app.services.runs import RunChanges
+from app.templating import is_htmx, plain_number, render
+from engine.presets import PRESETS
+
+router = APIRouter(include_in_schema=False)
+
+
+async def typed(request: Request) -> dict[str, str]:
+    """The texts of a posted form; of a name that comes twice, the last."""
+    form = await request.form(max_files=1, max_fields=400)
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def go_to(request: Request, run: dict[str, Any]) -> Response:
+    """Opens the run's page, from htmx or from a plain form."""
+    address = f"/?run={run['id']}"
+    if is_htmx(request):
+        return Response(headers={"HX-Redirect": address})
+    return RedirectResponse(address, 303)
+
+
+# ---- New runs ------------------------------------------------------------------------------------------------------------------
+
+
+@router.post("/runs")
+async def create(request: Request, runs: RunsService) -> Response:
+    """A run of a preset, or of the network in the builder's form."""
+    form = await typed(request)
+    if "first" in form and (present := await runs.current()) is not None:
+        return go_to(request, present)  # another tab was quicker
+    if "preset" in form:
+        if form["preset"] not in PRESETS:
+            raise Unprocessable(f"There is no such preset. There are: {', '.join(PRESETS)}.", field="/preset")
+        spec = PRESETS[form["preset"]].spec
+    else:
+        form["name"] = _name(form.get("name", ""))
+        spec = run_spec(draft_of_form(form), form)
+    return go_to(request, await runs.create(spec, state="running"))
+
+
+@router.post("/models")
+async def load(request: Request, runs: RunsService) -> Response:
+    """A saved network, as a file or pasted, as a new paused run."""
+    form = await request.form(max_files=1, max_fields=4, max_part_size=48 * 2**20)
+    file, text = form.get("file"), form.get("text")
+    if isinstance(file, UploadFile) and file.filename:
+        return go_to(request, await runs.import_model(await file.read(), file.filename))
+    if isinstance(text, str) and text.strip():
+        return go_to(request, await runs.import_model(text.encode(), "pasted.json"))
+    raise BadRequest("Choose a file or paste a network first.", code="nothing_to_load")
+
+
+# ---- Commands --------------------------------------------------------------------------------------------------------------------
+
+
+def commands_fragment(run: dict[str, Any]) -> HTMLResponse:
+    return render("_runbar.html", {"run": run, "commands": command_states(run), "fragment": True}, block="commands")
+
+
+@router.get("/runs/{run_id}/commands")
+async def commands(run_id: str, runs: RunsService) -> HTMLResponse:
+    return commands_fragment(await runs.get(run_id))
+
+
+@router.patch("/runs/{run_id}/state")
+async def change_state(
+    run_id: str,
+    runs: RunsService,
+    state: Annotated[Literal["running", "paused"], Form()],
+    learning_rate: Annotated[float | None, Form(gt=0, le=100, allow_inf_nan=False)] = None,
+) -> HTMLResponse:
+    return commands_fragment(await runs.change(run_id, RunChanges(state=state, learning_rate=learning_rate)))
+
+
+@router.post("/runs/{run_id}/steps")
+async def step(run_id: str, runs: RunsService, count: Annotated[int, Form(ge=1, le=1000)]) -> HTMLResponse:
+    return commands_fragment(await runs.step(run_id, count))
+
+
+@router.post("/runs/{run_id}/reset")
+async def reset(run_id: str, runs: RunsService, seed: Annotated[Literal["same", "new"], Form()] = "same") -> HTMLResponse:
+    """Back to update 0, with the same initial weights or those of a new seed."""
+    new = secrets.randbelow(1_000_000) if seed == "new" else None
+    return commands_fragment(await runs.reset(run_id, seed=new))
+
+
+# ---- Trainer -----------------------------------------------------------------------------------------------------------------------
+
+
+@router.patch("/runs/{run_id}/trainer")
+async def change_trainer(run_id: str, request: Request, runs: RunsService) -> HTMLResponse:
+    """Takes over what is legal; what is not keeps its text and says why, and the run keeps its value."""
+    texts = await typed(request)
+    run = await runs.get(run_id)
+    changes = trainer_changes(run, texts)
+    notice = ""
+    if changes is not None:
+        before, run = run, await runs.change(run_id, changes)
+        if changes.optimizer is not None and before["optimizer"]["name"] != run["optimizer"]["name"]:
+            name, rate = OPTIMIZER_TITLES[run["optimizer"]["name"]], run["optimizer"]["learning_rate"]
+            notice = f"The learning rate is now {plain_number(rate)}, as is usual for {name}."
+    return render("_trainer.html", {"run": run, "trainer": trainer_form(run, texts, notice)}, block="trainer")
+
+
+# ---- Evaluation and sentence ---------------------------------------------------------------------------------------------------------
+
+
+@router.get("/runs/{run_id}/evaluation")
+async def evaluation(
+    run_id: str,
+    runs: RunsService,
+    since: Annotated[int | None, Query(ge=0)] = None,
+    now: bool = False,
+) -> Response:
+    """The confusion matrix, when it is asked for (`now`) or when a measurement is due.
+
+    One is due after an epoch, or at any other update once the run stands still; else 204, and the page stays as it is.
+    A measurement asked for takes the mean of several crops, one made by itself a single crop of each image.
+    """
+    run = await runs.get(run_id)
+    if not now and not _is_due(run, since):
+        return Response(status_code=204)
+    if run["step"] == 0 and not now:
+        found = None
+    else:
+        measured = await runs.evaluate(run_id, "test", crops=None if now else 1)
+        found = evaluation_view(measured, run["dataset"]["classes"])
+    return render("_evaluation.html", {"run": run, "evaluation": found}, block="evaluation")
+
+
+def _is_due(run: dict[str, Any], since: int | None) -> bool:
+    if since is None:
+        return run["metrics"]["test_accuracy"] is not None
+    if run["step"] < since or run["state"] != "running":
+        return bool(run["step"] != since)
+    return bool(run["step"] - since >= math.ceil(run["dataset"]["train_examples"] / run["batch_size"]))
+
+
+@router.get("/runs/{run_id}/sentence")
+async def sentence(run_id: str, runs: RunsService) -> HTMLResponse:
+    return render("_sentence.html", {"run": await runs.get(run_id)}, block="sentence")
+
+
+# ---- The list of runs -------------------------------------------------------------------------------------------------------------------
+
+
+@router.patch("/runs/{run_id}/name")
+async def rename(run_id: str, runs: RunsService, name: Annotated[str, Form(max_length=400)]) -> HTMLResponse:
+    run = await runs.change(run_id, RunChanges(name=_name(name)))
+    return render("_run_row.html", {"run": run})
+
+
+@router.delete("/runs/{run_id}")
+async def delete(run_id: str, runs: RunsService) -> HTMLResponse:
+    """An empty answer, which takes the row's place (204 would leave it standing)."""
+    await runs.delete(run_id)
+    return HTMLResponse("")
+
+
+def _name(text: str) -> str:
+    try:
+        return clean_name(text)
+    except ValueError as error:
+        raise Unprocessable(str(error), field="/name", code="bad_name") from None

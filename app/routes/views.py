@@ -1,0 +1,128 @@
+"""What the pages show of a run beyond its own figures: words, what may be pressed and why not, matrix, snippets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.templating import environment
+from app.workers.states import MAY_BECOME, STEPPABLE
+
+WORDS = {
+    "queued": "Waiting",
+    "running": "Training",
+    "paused": "Paused",
+    "stopped": "Stopped",
+    "finished": "Finished",
+    "diverged": "Diverged",
+    "interrupted": "Interrupted",
+    "worker-crashed": "Stopped by a fault",
+}
+ACCIDENTS = frozenset({"diverged", "interrupted", "worker-crashed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """What the run bar offers; a reason says why something cannot be pressed and is empty where it can."""
+
+    word: str
+    next_state: str
+    toggle_reason: str
+    step_reason: str
+    reset_reason: str
+    cure_rate: float | None
+    accident: bool
+
+
+def command_states(run: Mapping[str, Any]) -> Commands:
+    state = run["state"]
+    next_state = "paused" if state in ("running", "queued") else "running"
+    waiting = state == "queued"
+    return Commands(
+        word=WORDS.get(state, state),
+        next_state=next_state,
+        toggle_reason="" if state in MAY_BECOME[next_state] else _reason(state),
+        step_reason="" if state in STEPPABLE else _reason(state),
+        reset_reason="It waits for a worker." if waiting else "",
+        # A tenth is the usual cure, and one digit is as exact as such a guess can be.
+        cure_rate=float(f"{run['optimizer']['learning_rate'] / 10:.1g}") if state == "diverged" else None,
+        accident=state in ACCIDENTS,
+    )
+
+
+def _reason(state: str) -> str:
+    return {
+        "queued": "It waits for a worker.",
+        "running": "Pause it to take single updates.",
+        "stopped": "It was stopped for good. Reset it to train from the beginning.",
+        "finished": "It has finished. Train on, then pause, to take single updates.",
+    }.get(state, "Train on or reset it first.")
+
+
+def state_word(run: Mapping[str, Any]) -> str:
+    return WORDS.get(run["state"], run["state"])
+
+
+def moment(iso: str) -> str:
+    """2026-11-22T14:05:09Z as 22 Nov 2026, 14:05."""
+    return f"{datetime.fromisoformat(iso):%d %b %Y, %H:%M}".lstrip("0")
+
+
+environment.filters.update(state_word=state_word, moment=moment)
+
+
+# ---- The confusion matrix ---------------------------------------------------------------------------------------------------
+
+
+def evaluation_view(evaluation: Mapping[str, Any], classes: list[str]) -> dict[str, Any]:
+    """Rows of the matrix. A mistake's tint tells its share of the row: some, above 0.4 %, above 1.2 %."""
+    rows = []
+    for truth, counts in enumerate(evaluation["confusion"]):
+        total = sum(counts)
+        cells = [
+            {
+                "index": predicted,
+                "name": classes[predicted],
+                "count": count,
+                "hit": predicted == truth,
+                "level": 0 if predicted == truth or not count else 1 + (count > total / 250) + (count > total * 3 / 250),
+            }
+            for predicted, count in enumerate(counts)
+        ]
+        rows.append(
+            {"index": truth, "name": classes[truth], "cells": cells, "right": counts[truth] / total if total else None}
+        )
+    right = sum(row[index] for index, row in enumerate(evaluation["confusion"]))
+    return {**evaluation, "rows": rows, "right": right}
+
+
+# ---- "Drive it from a program" -------------------------------------------------------------------------------------------------
+
+
+def snippets(run: Mapping[str, Any], address: str) -> dict[str, str]:
+    """What this page does, as a program would ask for it."""
+    url = f"{address}api/runs/{run['id']}"
+    curl = "\n".join(
+        (
+            f"curl {url}",
+            f"curl -X PATCH {url} -H 'Content-Type: application/json' -d '{{\"state\": \"paused\"}}'",
+            f"curl -X POST {url}/steps -H 'Content-Type: application/json' -d '{{\"count\": 10}}'",
+            f"curl '{url}/evaluation?split=test'",
+            f"curl -N '{url}/events?views=metrics'",
+        )
+    )
+    python = "\n".join(
+        (
+            "import httpx",
+            "",
+            f'run = httpx.Client(base_url="{url}", timeout=60)',
+            'print(run.get("").json()["metrics"])',
+            'run.patch("", json={"state": "paused"}).raise_for_status()',
+            'run.post("/steps", json={"count": 10}).raise_for_status()',
+            'print(run.get("/evaluation", params={"split": "test"}).json()["accuracy"])',
+            'run.patch("", json={"state": "running"}).raise_for_status()',
+        )
+    )
+    return {"curl": curl, "python": python}
