@@ -12,6 +12,7 @@ from engine import specs as spec_types
 from engine.arrays import Array, Shape, check_shape
 from engine.initializers import glorot_uniform, he_normal
 from engine.layers import Dropout, Layer, WeightedLayer, make_layer
+from engine.layers.fusion import fuse
 from engine.losses import Loss
 from engine.shapes import EVALUATION_CHUNK, LayerPlan, plan
 from engine.specs import LayerSpec
@@ -54,8 +55,8 @@ class Network:
         self.gradients: Array = np.zeros(size, dtype)
         self.layers = self._make_layers(self.gradients)
         self.decay_mask = self._make_decay_mask()
-        self._training = Chain(self.layers)
-        self._evaluation = Chain(self._make_layers(self.gradients))
+        self._training = Chain(fuse(self.layers))
+        self._evaluation = Chain(fuse(self._make_layers(self.gradients)))
         self._tracing = self._make_layers(np.zeros(size, dtype))
 
     @classmethod

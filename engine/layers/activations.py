@@ -5,6 +5,8 @@ Each derivative is written in terms of the outputs where that is cheaper.
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,13 @@ class Activation(Layer):
 
     def __init__(self, input_shape: Shape, dtype: npt.DTypeLike = np.float32) -> None:
         super().__init__(input_shape, input_shape, dtype)
+
+    def reshaped(self, shape: Shape) -> Activation:
+        """The same function for examples of another shape."""
+        other = copy(self)
+        other.input_shape = other.output_shape = shape
+        other.batch_size = 0
+        return other
 
     def bind(self, batch_size: int) -> None:
         self._outputs = self._empty(*self.output_shape, batch_size)

@@ -1,0 +1,38 @@
+"""Finds layers that go faster together. What a network computes stays the same, up to rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.layers.activations import Activation
+from engine.layers.base import Layer
+from engine.layers.convolution import Convolution
+from engine.layers.pooled_convolution import PooledConvolution, fast_product
+from engine.layers.pooling import MaxPool
+
+
+def fuse(layers: Sequence[Layer]) -> list[Layer]:
+    """The same network in fewer, faster steps; `layers` keep their parameters and gradients.
+
+    A non-decreasing activation and a maximum may change places: pooling first leaves a quarter or a ninth of the
+    values to be activated. A convolution and the pooling that now follows it are then one step.
+    """
+    fused: list[Layer] = []
+    for layer in _pool_first(layers):
+        match fused[-1] if fused else None, layer:
+            case Convolution() as convolution, MaxPool() as pool if product := fast_product(convolution, pool):
+                fused[-1] = PooledConvolution(convolution, pool, product)
+            case _:
+                fused.append(layer)
+    return fused
+
+
+def _pool_first(layers: Sequence[Layer]) -> list[Layer]:
+    ordered: list[Layer] = []
+    for layer in layers:
+        place = len(ordered)
+        while isinstance(layer, MaxPool) and place > 0 and isinstance(ordered[place - 1], Activation):
+            place -= 1
+        activations = [a.reshaped(layer.output_shape) for a in ordered[place:] if isinstance(a, Activation)]
+        ordered[place:] = [layer, *activations]
+    return ordered

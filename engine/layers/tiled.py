@@ -1,0 +1,88 @@
+"""A convolution that computes a tile of outputs from each column.
+
+Neighbouring outputs look at almost the same pixels, and copying those pixels once for each output is what im2col
+spends its time on. Take a larger patch that serves a whole tile of outputs: for a 2×2 tile and a 5×5 kernel, 36 pixels
+in place of 4 · 25. The matrix product then needs each filter four times, once at every place in the 6×6 patch, with
+zeros around it. A tiled convolution is thus a plain one with larger filters and larger steps, and each
+column's zeros cost less than the copies saved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from engine.arrays import Array
+from engine.layers.convolution import Convolution
+from engine.layers.im2col import Patches
+
+
+class TiledProduct:
+    """The products of `convolution` (stride 1, without bias), for pooling windows of `pool_size`.
+
+    `cells` are views of the products, (filters, rows, columns, N): for every place in a pooling window, what all
+    windows see there. The gradients are to be put into `cell_gradients`.
+    """
+
+    channel_axis = 0
+
+    def __init__(self, convolution: Convolution, pool_size: int, tile: tuple[int, int]) -> None:
+        """`tile` must divide `pool_size` in both directions."""
+        self._convolution = convolution
+        self._pool_size = pool_size
+        self._tile = tile
+
+    def bind(self, batch_size: int) -> None:
+        """Allocate everything for this batch size."""
+        convolution, pool_size, dtype = self._convolution, self._pool_size, self._convolution.dtype
+        filters, channels, size, _ = convolution.weight_shape
+        height, width = self._tile
+        rows, columns = (length // pool_size for length in convolution.output_shape[1:])
+        tiles = (rows * pool_size // height, columns * pool_size // width)
+        patch = (height + size - 1, width + size - 1)
+        self._patches = Patches(
+            convolution.input_shape, patch, self._tile, tiles, convolution.padding, batch_size, dtype
+        )
+        # The large filters, zero but for the weights, and the view (tile rows, tile columns, *weight_shape) of those.
+        self._filters: Array = np.zeros((height, width, filters, channels, *patch), dtype)
+        self._filter_gradients: Array = np.empty_like(self._filters)
+        self._placed = self._weights_in(self._filters)
+        self._placed_gradients = self._weights_in(self._filter_gradients)
+        outputs = (height * width * filters, tiles[0] * tiles[1] * batch_size)
+        self._products: Array = np.empty(outputs, dtype)
+        self._product_gradients: Array = np.empty(outputs, dtype)
+        split = (height, width, filters, rows, pool_size // height, columns, pool_size // width, batch_size)
+        self.cells = _cells(self._products.reshape(split))
+        self.cell_gradients = _cells(self._product_gradients.reshape(split))
+
+    def _weights_in(self, large: Array) -> Array:
+        r, s, o, c, i, j = large.strides
+        return as_strided(large, (*self._tile, *self._convolution.weight_shape), (r + i, s + j, o, c, i, j))
+
+    def forward(self, inputs: Array) -> None:
+        """Fill `cells` from `inputs` (C, H, W, N)."""
+        np.copyto(self._placed, self._convolution.weights)
+        np.matmul(self._matrix(self._filters), self._patches.gather(inputs), out=self._products)
+
+    def weight_gradients(self) -> None:
+        """Fill the convolution's weight gradients: a weight used in several places gathers the sum of all."""
+        np.matmul(self._product_gradients, self._patches.columns.T, out=self._matrix(self._filter_gradients))
+        np.sum(self._placed_gradients, axis=(0, 1), out=self._convolution.weight_gradients)
+
+    def input_gradients(self) -> Array:
+        """The gradients of the inputs (C, H, W, N)."""
+        np.matmul(self._matrix(self._filters).T, self._product_gradients, out=self._patches.column_gradients)
+        return self._patches.scatter()
+
+    def _matrix(self, filters: Array) -> Array:
+        return filters.reshape(self._products.shape[0], -1)
+
+
+def _cells(products: Array) -> list[Array]:
+    """Views of (tile row, tile column, filter, row, tile in window, column, tile in window, N), window row by row."""
+    height, width, _, _, down, _, across, _ = products.shape
+    return [
+        products[i % height, j % width, :, :, i // height, :, j // width]
+        for i in range(height * down)
+        for j in range(width * across)
+    ]
