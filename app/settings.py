@@ -6,7 +6,9 @@ Arguments come first, then the environment (`NABLA_HOST`, `NABLA_PORT`, `NABLA_D
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -14,6 +16,7 @@ from typing import Annotated, Any, get_type_hints
 from annotated_types import DocInfo, doc
 from platformdirs import user_data_dir
 
+from app import __version__
 from engine.specs import MAX_LAYERS, MAX_PARAMETERS, MAX_RUN_BYTES
 
 DEFAULT_PORT = 8000
@@ -88,6 +91,21 @@ class Settings:
     workers: int | None = None  # as many as cores
     allowed_hosts: frozenset[str] = frozenset()  # names beside localhost and `host` under which browsers may call
     limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def from_command_line(cls, arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
+        """Ends the process with a line on stderr where a choice cannot be used, as command-line programs do."""
+        parser = ArgumentParser(prog="nabla", description="A neural-network training playground.")
+        parser.add_argument("--host", help="address to listen on (127.0.0.1: this machine only; 0.0.0.0: everybody)")
+        parser.add_argument("--port", type=int, help=f"port to listen on ({DEFAULT_PORT}; 0 takes any free one)")
+        parser.add_argument("--data", type=Path, help=f"folder for runs and checkpoints ({default_data_folder()})")
+        parser.add_argument("--workers", type=int, help="processes that train (as many as there are cores)")
+        parser.add_argument("--version", action="version", version=f"Nabla {__version__}")
+        given = parser.parse_args(arguments)
+        try:
+            return cls.chosen(environment, host=given.host, port=given.port, data=given.data, workers=given.workers)
+        except SettingsError as error:
+            parser.exit(2, f"{error}\n")
 
     @classmethod
     def chosen(

@@ -1,0 +1,233 @@
+"""What the API answers, for OpenAPI. Answers are written as they are made; the tests hold them against these models."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RunState = Literal["queued", "running", "paused", "stopped", "finished", "diverged", "interrupted", "worker-crashed"]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class FieldProblem(Answer):
+    field: str | None = Field(description="JSON pointer into the request's body.")
+    message: str
+
+
+class ProblemAnswer(Answer):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="A sentence for a person: what happened and what to do next.")
+    code: str = Field(description="Stable, for programs.")
+    field: str | None = Field(description="JSON pointer to the part of the body that it is about.")
+    request_id: str
+    errors: list[FieldProblem] = Field(default=[], description="The first few, where several fields are wrong.")
+    state: str | None = Field(default=None, description="409: the state that the run is in.")
+
+
+class Measurements(Answer):
+    """The latest ones; null where not measured yet. Accuracies are shares, times are milliseconds for one example."""
+
+    train_loss: float | None
+    l1_loss: float | None
+    l2_loss: float | None
+    train_accuracy: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    test_accuracy: float | None
+    examples_per_second: float | None
+    forward_ms: float | None
+    backward_ms: float | None
+
+
+class RunDataset(Answer):
+    name: str
+    classes: list[str]
+    input_shape: list[int] = Field(description="Height, width and channels of what the network sees.")
+    train_examples: int
+    validation_examples: int
+    test_examples: int
+
+
+class Run(Answer):
+    """What it is made of, as it was created, and how it stands."""
+
+    id: str
+    name: str
+    state: RunState
+    sentence: str = Field(description="The state in words, with the next step to take.")
+    step: int
+    examples: int
+    epoch: float
+    seconds: float = Field(description="Training time; pauses are not counted.")
+    created: str
+    owner: str
+    generation: int = Field(description="Counts resets and restores; points of another generation are not this run's.")
+    metrics: Measurements
+    dataset: RunDataset
+    network: list[dict[str, Any]]
+    loss: str
+    optimizer: dict[str, Any]
+    batch_size: int
+    l1: float
+    l2: float
+    seed: int
+    stop: dict[str, float | None]
+    parameters: int
+    multiply_adds: int
+    links: dict[str, str]
+
+
+class RunList(Answer):
+    items: list[Run]
+    next: str | None = Field(description="Cursor of the next page.")
+
+
+class Points(Answer):
+    """Columns of equal length; null where not measured at that step."""
+
+    step: list[int]
+    examples: list[int]
+    seconds: list[float | None]
+    train_loss: list[float | None]
+    l1_loss: list[float | None]
+    l2_loss: list[float | None]
+    train_accuracy: list[float | None]
+    validation_loss: list[float | None]
+    validation_accuracy: list[float | None]
+    test_accuracy: list[float | None]
+
+
+class LayerAnswer(Answer):
+    index: int
+    type: str
+    name: str
+    input_shape: list[int] = Field(description="Height, width, channels; or the number of values.")
+    output_shape: list[int]
+    parameters: int
+    parameter_formula: str
+    multiply_adds: int
+
+
+class LayerProblemAnswer(Answer):
+    index: int
+    type: str
+    problem: str = Field(description="Why it cannot be built; empty for the layers after it.")
+    field: str | None
+
+
+class NetworkAnswer(Answer):
+    layers: list[LayerAnswer | LayerProblemAnswer]
+    parameters: int | None = Field(description="Of the whole network; null while a layer cannot be built.")
+    multiply_adds: int | None
+    problem: str | None = Field(description="The first reason why no run can be made of it, or null.")
+    field: str | None
+
+
+class Values(Answer):
+    shape: list[int]
+    low: float
+    high: float
+    values: list[Any] | float = Field(description="Nested lists, row by row.")
+
+
+class Packed(Answer):
+    """One byte a value: value = low + (high − low) · byte / 255."""
+
+    shape: list[int]
+    low: float
+    high: float
+    data: str = Field(description="base64 of the bytes, row by row.")
+
+
+class Prediction(Answer):
+    label: str | None
+    probabilities: list[float] | None
+
+
+class Predictions(Answer):
+    step: int
+    predictions: list[Prediction]
+
+
+class ClassScore(Answer):
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+class Evaluation(Answer):
+    split: str
+    step: int
+    examples: int
+    accuracy: float
+    loss: float
+    crops: int
+    confusion: list[list[int]] = Field(description="Rows: the true class. Columns: the predicted class.")
+    per_class: list[ClassScore]
+
+
+class ClassifiedExample(Answer):
+    index: int
+    label: int
+    right: bool
+    top: list[list[float]] = Field(description="Class and probability of the three most probable.")
+    image: Packed
+
+
+class ClassifiedExamples(Answer):
+    step: int
+    total: int
+    items: list[ClassifiedExample]
+
+
+class Example(Answer):
+    index: int
+    label: int
+    image: Packed
+
+
+class Examples(Answer):
+    split: str
+    total: int
+    items: list[Example]
+
+
+class Dataset(Answer):
+    name: str
+    title: str
+    description: str
+    classes: list[str]
+    input_shape: list[int]
+    splits: dict[str, int]
+    problem: str | None = Field(description="Why it cannot be used, or null.")
+
+
+class Preset(Answer):
+    name: str
+    title: str
+    description: str
+    spec: dict[str, Any]
+
+
+class Limit(Answer):
+    name: str
+    value: float
+    description: str
+
+
+class LimitList(Answer):
+    items: list[Limit]
+
+
+class Health(Answer):
+    status: str
+    version: str

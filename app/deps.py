@@ -1,0 +1,38 @@
+"""What routes ask for: the services, made once in app.main's lifespan, and ids that have been looked at."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Request
+
+from app.services.datasets import Datasets
+from app.services.runs import Runs
+from app.settings import Settings
+
+
+def runs(request: Request) -> Runs:
+    service: Runs = request.app.state.runs
+    return service
+
+
+def datasets(request: Request) -> Datasets:
+    service: Datasets = request.app.state.datasets
+    return service
+
+
+def settings(request: Request) -> Settings:
+    chosen: Settings = request.app.state.settings
+    return chosen
+
+
+RunsService = Annotated[Runs, Depends(runs)]
+DatasetsService = Annotated[Datasets, Depends(datasets)]
+SettingsInUse = Annotated[Settings, Depends(settings)]
+
+RunId = Annotated[str, Path(pattern="^[a-z0-9]{16}$", description="The run's id.")]
+WatchId = Annotated[str, Path(pattern="^[a-z0-9]{1,32}$", description="Chosen by the page.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(pattern="^[!-~]{1,128}$", description="The same key twice creates one run."),
+]

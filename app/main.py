@@ -1,0 +1,77 @@
+"""The app: services made and ended in the lifespan, routes, static files, and the guard around all of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from app import __version__, problems
+from app.routes import docs, network, pages, stream
+from app.routes import runs as run_pages
+from app.routes.api import catalogue, predictions, runs
+from app.routes.stream import Streams
+from app.security import Bodies, Guard
+from app.services.datasets import Datasets
+from app.services.runs import Runs
+from app.settings import Settings
+from app.store.database import Database
+from app.templating import ROOT
+from app.workers.pool import Pool
+
+DESCRIPTION = """Whatever a person can do on a page of this server, a program can do here.
+
+Errors are problem documents (RFC 9457) with a stable `code` and the `field` they are about. Unknown fields are errors.
+Images are row-major, 0 for background and 1 for ink; times are UTC; ids are opaque."""
+
+
+class Nabla(FastAPI):
+    """The guard stands outside the whole stack, even of the handler for unexpected errors."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        settings: Settings = self.state.settings
+        return Guard(Bodies(super().build_middleware_stack(), settings.limits), settings)
+
+
+def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
+    """`runs_service` is made (and its workers started) in the lifespan unless one is given."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service = runs_service or Runs(Pool(settings), Database(settings.data), settings)
+        app.state.runs = service
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.close()
+
+    app = Nabla(
+        title="Nabla",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_tags=[
+            {"name": "runs", "description": "One run is one training: what it is made of, its seed and its history."},
+            {"name": "predictions", "description": "What a run's network thinks."},
+            {"name": "models", "description": "Networks as files."},
+            {"name": "datasets", "description": "What runs learn from."},
+            {"name": "catalogue", "description": "What runs can be made of."},
+            {"name": "server", "description": "How this server is, and its limits."},
+        ],
+    )
+    app.state.settings = settings
+    app.state.streams = Streams(settings.limits)
+    app.state.datasets = Datasets()
+    problems.install(app)
+    for router in (runs.router, predictions.router, runs.models, catalogue.router, stream.router):
+        app.include_router(router)
+    for router in (docs.router, pages.router, run_pages.router, network.router):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
+    return app

@@ -1,0 +1,152 @@
+r"""The stream of one run: `GET /api/runs/{id}/events?views=metrics,layers,tiles&watch=<id>`, `text/event-stream`.
+
+A page holds exactly one. Lines end in `\n`; data is one line of JSON without non-finite numbers (null in their place).
+PACK stands for `{"shape", "low", "high", "data"}`: base64 of one byte a value, low + (high − low) · byte / 255.
+
+    event    id                    data                                                               delivery
+    state    –                     the run, as GET /api/runs/{id}; first on every connection, and    always
+                                   again after a reset or a restore: then `generation` differs, and
+                                   the client drops the points it has
+    metrics  <generation>-<rows>   {"points": columns as of GET …/metrics, "latest": the run's        never lost
+                                   metrics with step, examples, epoch, seconds}; the first one
+                                   holds what the client lacks, in chunks of up to 5,000 rows
+    frame    –                     {"view": "layers", "watch", "step", "example", "probabilities",    latest wins, at most
+                                   "class", "loss", "input": PACK, "seen", "layers": [{"index",       ten a second, only
+                                   "type", "activations": PACK, "gradients", "weights",               while watched
+                                   "weight_gradients": PACK or null}]}
+                                   or {"view": "tiles", "watch", "step", "tiles": [{"index", "top"}]} at most one a second
+    status   –                     {"state", "sentence", "step"}                                      never lost
+    close    –                     {"reason"}; the last one                                           last
+
+`views` chooses among metrics, layers and tiles; state, status and close always come. `watch` names what the page looks
+at (PUT /api/runs/{id}/watches/{watch}). A comment line comes every 15 s on a quiet stream, and `retry:` says how long to
+wait before connecting again. `Last-Event-ID` (header) resumes without a gap or a double; an id of another generation
+or one that is not known gets everything again.
+A client that does not read for 10 s is let go; when it comes back it resumes. A full server answers 503 with
+Retry-After, and so does one that is stopping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, cast
+
+import anyio
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from app.deps import RunId, RunsService
+from app.errors import Busy, Problem, Unprocessable
+from app.problems import answer
+from app.routes.api.answering import problems
+from app.settings import Limits
+
+router = APIRouter(tags=["runs"])
+
+VIEWS = frozenset({"metrics", "layers", "tiles"})
+
+
+class Streams:
+    """Counts the open streams, on the whole server and of each client; one for the app, on `app.state.streams`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.open: Counter[str] = Counter()
+        self.stopping = False
+
+    def objection(self, client: str) -> Problem | None:
+        if self.stopping:
+            return Busy("The server is stopping.", retry_after=2, code="stopping")
+        if self.open.total() >= self.limits.streams:
+            return Busy(f"All {self.limits.streams:,} live streams of this server are taken.", retry_after=10)
+        if self.open[client] >= self.limits.streams_per_client:
+            return Busy(
+                "Too many live streams are open from your address; close some pages.", retry_after=10, status=429
+            )
+        return None
+
+    def enter(self, client: str) -> None:
+        self.open[client] += 1
+
+    def leave(self, client: str) -> None:
+        self.open[client] -= 1
+        self.open += Counter()  # forgets clients without streams
+
+
+class EventStream(Response):
+    """Sends encoded events as they come and holds its place among the streams exactly as long as it does."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[bytes, None], streams: Streams, client: str) -> None:
+        super().__init__(headers={"x-accel-buffering": "no", "cache-control": "no-store"})
+        del self.headers["content-length"]
+        self.events = events
+        self.streams = streams
+        self.client = client
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self.events):
+            if problem := self.streams.objection(self.client):
+                return await answer(scope, problem)(scope, receive, send)
+            self.streams.enter(self.client)
+            try:
+                async with anyio.create_task_group() as tasks:
+
+                    async def until_gone() -> None:
+                        while (await receive())["type"] != "http.disconnect":
+                            pass
+                        tasks.cancel_scope.cancel()
+
+                    tasks.start_soon(until_gone)
+                    await self.send_events(send)
+                    tasks.cancel_scope.cancel()
+            finally:
+                self.streams.leave(self.client)
+
+    async def send_events(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        try:
+            async for event in self.events:
+                async with asyncio.timeout(self.streams.limits.send_timeout):
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        except (TimeoutError, OSError):
+            return  # it does not read, or it is gone; the server closes the connection
+
+
+@router.get(
+    "/api/runs/{id}/events",
+    operation_id="followRun",
+    summary="Follow a run as it trains (server-sent events)",
+    description=__doc__,
+    response_class=Response,
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        **problems(404, 422, 429, 503),
+    },
+)
+async def follow_run(
+    request: Request,
+    runs: RunsService,
+    id: RunId,
+    views: Annotated[str, Query(max_length=80, description="Any of metrics, layers, tiles, with commas.")] = "metrics",
+    watch: Annotated[
+        str | None, Query(pattern="^[a-z0-9]{1,32}$", description="The watch whose frames to send.")
+    ] = None,
+    last_event_id: Annotated[
+        str | None, Header(max_length=80, description="The id of the last event received.")
+    ] = None,
+) -> Response:
+    wanted = frozenset(views.split(",")) - {""}
+    if not wanted <= VIEWS:
+        raise Unprocessable(f"A stream has the views {', '.join(sorted(VIEWS))}.", code="unknown_name")
+    streams: Streams = request.app.state.streams
+    client = request.client.host if request.client else ""
+    if problem := streams.objection(client):
+        raise problem
+    events = cast(AsyncGenerator[bytes, None], await runs.subscribe(id, wanted, watch, last_event_id))
+    return EventStream(events, streams, client)

@@ -1,0 +1,292 @@
+"""The JSON that programs send and get, as pydantic models; OpenAPI is made of them.
+
+Requests are strict: no text for a number, no true for 1, no NaN, no field that is not named here. What a run is made
+of is not written down a second time: `mirror` makes a model of each dataclass in engine.specs, whose annotations hold
+the legal ranges and help texts. Lists of numbers stop at the first wrong one, so that a megabyte of nonsense costs no
+more than one error.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import DocInfo, Interval, Len
+from engine.presets import PRESETS
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    FailFast,
+    Field,
+    Tag,
+    create_model,
+    model_validator,
+)
+
+from app.errors import Unprocessable
+from app.names import clean_name
+from app.services.runs import RunChanges
+from app.settings import Limits
+from engine.specs import (
+    L1,
+    L2,
+    MAX_LAYERS,
+    BatchSize,
+    LayerSpec,
+    LearningRate,
+    MnistSpec,
+    Momentum,
+    OptimizerSpec,
+    RunName,
+    RunSpec,
+    Seed,
+    StopSpec,
+)
+from engine.validation import read_run_spec, read_value
+
+LIMITS = Limits()
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Request(BaseModel):
+    model_config = STRICT
+
+
+# ---- Specs ---------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def mirror(spec: type) -> type[BaseModel]:
+    """The strict model of a dataclass of engine.specs, with its ranges, help texts and defaults."""
+    hints = get_type_hints(spec, include_extras=True)
+    definitions: dict[str, Any] = {}
+    for field in fields(spec):
+        annotation = _translated(hints[field.name])
+        if field.default is not MISSING:
+            definitions[field.name] = (annotation, field.default)
+        elif field.default_factory is not MISSING:
+            definitions[field.name] = (
+                annotation,
+                Field(default=_plain(field.default_factory()), validate_default=True),
+            )
+        else:
+            definitions[field.name] = (annotation, ...)
+    return create_model(spec.__name__, __config__=STRICT, __doc__=spec.__doc__, **definitions)
+
+
+def _translated(hint: Any) -> Any:
+    """The same annotation for pydantic: models for dataclasses, lists for tuples, unions told apart by their tag."""
+    if hint == RunName:
+        return Annotated[hint, AfterValidator(clean_name), Field(description=_help(hint))]
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return Annotated[_translated(arguments[0]), *arguments[1:], Field(description=_help(hint))]
+    if origin is tuple:
+        return list.__class_getitem__(_translated(arguments[0]))
+    if origin in (Union, UnionType):
+        translated = Union[tuple(_translated(argument) for argument in arguments)]  # noqa: UP007 - made at run time
+        if NoneType in arguments:
+            return translated
+        tag = "type" if "type" in {field.name for field in fields(arguments[0])} else "name"
+        return Annotated[translated, Discriminator(tag)]
+    return mirror(hint) if is_dataclass(hint) and isinstance(hint, type) else hint
+
+
+def _help(hint: Any) -> str | None:
+    return next((item.documentation for item in hint.__metadata__ if isinstance(item, DocInfo)), None)
+
+
+def _plain(value: Any) -> Any:
+    return [asdict(item) for item in value] if isinstance(value, tuple) else asdict(value)
+
+
+class RunBody(mirror(RunSpec)):  # type: ignore[misc]
+    """A run to create: what it is made of, or a preset and what is to be different from it."""
+
+    preset: Annotated[
+        str | None,
+        Len(1, 40),
+        Field(description="Start from this preset; the fields given here take the place of its own."),
+    ] = None
+    state: Annotated[Literal["running", "paused"], Field(description="Whether it starts at once.")] = "running"
+
+    def spec(self) -> RunSpec:
+        """What the run is made of. Raises Unprocessable for an unknown preset, SpecError for values out of range."""
+        given = self.model_dump(exclude_unset=True, exclude={"preset", "state"})
+        base: dict[str, Any] = {}
+        if self.preset is not None:
+            if self.preset not in PRESETS:
+                raise Unprocessable(
+                    f"There is no such preset. There are: {', '.join(PRESETS)}.", field="/preset", code="unknown_preset"
+                )
+            base = PRESETS[self.preset].spec.to_dict()
+        return read_run_spec({**base, **given})
+
+
+class OptimizerChange(Request):
+    """Hyperparameters of the optimizer that the run has."""
+
+    learning_rate: LearningRate | None = None
+    momentum: Momentum | None = None
+
+
+def _optimizer_kind(value: Any) -> str:
+    return "replace" if isinstance(value, dict) and "name" in value else "change"
+
+
+class ChangesBody(Request):
+    """What is to be different from now on. An `optimizer` with a name takes the place of the present one."""
+
+    state: Literal["running", "paused", "stopped"] | None = None
+    name: Annotated[RunName, AfterValidator(clean_name)] | None = None
+    batch_size: BatchSize | None = None
+    l1: L1 | None = None
+    l2: L2 | None = None
+    stop: mirror(StopSpec) | None = None  # type: ignore[valid-type]
+    optimizer: (
+        Annotated[
+            Annotated[OptimizerChange, Tag("change")] | Annotated[_translated(OptimizerSpec), Tag("replace")],  # type: ignore[valid-type]
+            Discriminator(_optimizer_kind),
+        ]
+        | None
+    ) = None
+
+    def changes(self) -> RunChanges:
+        given = self.model_dump(exclude_unset=True, exclude={"optimizer", "stop"})
+        if self.stop is not None:
+            given["stop"] = read_value(StopSpec, self.stop.model_dump(exclude_unset=True), "/stop")
+        if isinstance(self.optimizer, OptimizerChange):
+            given |= self.optimizer.model_dump(exclude_none=True)
+        elif self.optimizer is not None:
+            given["optimizer"] = read_value(OptimizerSpec, self.optimizer.model_dump(exclude_unset=True), "/optimizer")
+        return RunChanges(**given)
+
+
+class StepsBody(Request):
+    count: Annotated[int, Interval(ge=1, le=LIMITS.steps), Field(description="How many updates to make.")] = 1
+
+
+class ResetBody(Request):
+    seed: Annotated[
+        Seed | None, Field(description="A new seed; without one the run starts again from the same weights.")
+    ] = None
+
+
+class NetworkBody(Request):
+    network: Annotated[list[_translated(LayerSpec)], Len(1, MAX_LAYERS)]  # type: ignore[valid-type]
+    dataset: mirror(MnistSpec) | None = None  # type: ignore[valid-type]
+    batch_size: BatchSize | None = None
+
+    def spec(self) -> RunSpec:
+        """A run with this network, as far as it can be said; the rest is the default."""
+        return read_run_spec(self.model_dump(exclude_unset=True, exclude_none=True))
+
+
+# ---- Images and drawings ---------------------------------------------------------------------------------------------------
+
+Pixel = Annotated[float, Interval(ge=0, le=1)]
+Drawing = Annotated[
+    list[Annotated[list[Pixel], Len(LIMITS.ink_smallest, LIMITS.ink_largest), FailFast()]],
+    Len(LIMITS.ink_smallest, LIMITS.ink_largest),
+    FailFast(),
+    Field(description="Rows of ink, 0 for paper and 1 for full ink; as many rows as columns."),
+]
+Image = Annotated[list[Annotated[list[Pixel], Len(1, 28), FailFast()]], Len(1, 28), FailFast()]
+
+
+class Ink(Request):
+    """A drawing: rows of numbers, or one byte a pixel in base64 with the length of a side."""
+
+    ink: Drawing | None = None
+    ink_base64: (
+        Annotated[
+            str,
+            Len(1, 4 * LIMITS.ink_largest**2 // 3 + 4),
+            Field(description="One byte a pixel, row by row, 255 for full ink."),
+        ]
+        | None
+    ) = None
+    size: (
+        Annotated[int, Interval(ge=LIMITS.ink_smallest, le=LIMITS.ink_largest), Field(description="Pixels on a side.")]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def is_square(self) -> Self:
+        if self.ink is not None and any(len(row) != len(self.ink) for row in self.ink):
+            raise ValueError(f"A drawing is square: {len(self.ink)} rows need {len(self.ink)} numbers each.")
+        if (self.ink_base64 is None) != (self.size is None):
+            raise ValueError("ink_base64 and size go together.")
+        if self.ink is not None and self.size is not None:
+            raise ValueError("Send the drawing once: as ink, or as ink_base64 with its size.")
+        if self.ink_base64 is not None and self.size is not None and decoded_length(self.ink_base64) != self.size**2:
+            raise ValueError(f"A drawing of size {self.size} is {self.size**2:,} bytes in base64.")
+        return self
+
+    def drawing(self) -> dict[str, Any] | None:
+        """As app.services.runs takes it, or None if there is none."""
+        return self.model_dump(include={"ink", "ink_base64", "size"}, exclude_none=True) or None
+
+
+def decoded_length(text: str) -> int | None:
+    try:
+        return len(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return None
+
+
+class PredictionsBody(Ink):
+    """Either a drawing or `inputs`, a batch of images."""
+
+    inputs: (
+        Annotated[
+            list[Image],
+            Len(1, LIMITS.batch),
+            FailFast(),
+            Field(description="Images of the dataset (28×28), or as the network sees them after the crop."),
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def is_one_of_both(self) -> Self:
+        if (self.inputs is None) == (self.drawing() is None):
+            raise ValueError("Send either inputs (a batch of images) or one drawing (ink, or ink_base64 with size).")
+        return self
+
+
+class DrawnExample(Ink):
+    source: Literal["drawing"]
+
+    @model_validator(mode="after")
+    def is_drawn(self) -> Self:
+        if self.drawing() is None:
+            raise ValueError("A drawing needs ink, or ink_base64 with size.")
+        return self
+
+
+class StoredExample(Request):
+    source: Literal["train", "test"]
+    index: Annotated[int, Interval(ge=0, le=59_999), Field(description="Its place in the split.")]
+
+
+class WatchBody(Request):
+    """What one page looks at."""
+
+    example: Annotated[DrawnExample | StoredExample, Discriminator("source")] | None = None
+    gradients: Annotated[bool, Field(description="Whether frames carry gradients, too.")] = False
+    tiles: Annotated[
+        list[Annotated[int, Interval(ge=0, le=9_999)]],
+        Len(0, LIMITS.tiles),
+        FailFast(),
+        Field(description="Test examples whose predictions are watched."),
+    ] = Field(default_factory=list)
+
+    def watch(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)

@@ -1,0 +1,82 @@
+"""The datasets that runs can be made of, and their examples.
+
+Pixels go from the file to base64 as they are, in a thread: the server's event loop never touches an array.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from app.errors import NotFound, Unprocessable
+from engine.datasets.base import ImageDataset
+from engine.datasets.mnist import CLASSES, FOLDER, load_mnist
+from engine.errors import DatasetError
+from engine.specs import MnistSpec, Split
+
+DESCRIPTION = (
+    "70,000 handwritten digits of American schoolchildren and census workers, 28×28 pixels, "
+    "collected by LeCun, Cortes and Burges (CC BY-SA 3.0)."
+)
+
+
+class Datasets:
+    """MNIST, read when it is first asked for; a damaged file is told at each request and stops nothing else."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self._load = cache(lambda: load_mnist(folder))
+
+    async def list(self) -> list[dict[str, Any]]:
+        return [await self.get("mnist")]
+
+    async def get(self, name: str) -> dict[str, Any]:
+        if name != "mnist":
+            raise NotFound("There is no dataset of this name.")
+        spec, problem = MnistSpec(), None
+        try:
+            await asyncio.to_thread(self._load)
+        except DatasetError as error:
+            problem = str(error)
+        return {
+            "name": "mnist",
+            "title": "MNIST handwritten digits",
+            "description": DESCRIPTION,
+            "classes": list(CLASSES),
+            "input_shape": [28, 28, 1],
+            "splits": {
+                "train": spec.train_size - spec.validation_size,
+                "validation": spec.validation_size,
+                "test": 10_000,
+            },
+            "problem": problem,
+        }
+
+    async def examples(self, name: str, split: Split, offset: int, limit: int) -> dict[str, Any]:
+        """Images with their labels, in the order of the file, by the default split sizes."""
+        if name != "mnist":
+            raise NotFound("There is no dataset of this name.")
+        try:
+            return await asyncio.to_thread(lambda: _page(self._load(), split, offset, limit))
+        except DatasetError as error:
+            raise Unprocessable(str(error), code="damaged_dataset") from None
+
+
+def _page(dataset: ImageDataset, split: Split, offset: int, limit: int) -> dict[str, Any]:
+    part = dataset.splits(MnistSpec())[split]
+    items = [
+        {
+            "index": index,
+            "label": int(part.labels[index]),
+            "image": {
+                "shape": list(part.images[index].shape),
+                "low": 0.0,
+                "high": 1.0,
+                "data": b64encode(part.images[index].tobytes()).decode(),
+            },
+        }
+        for index in range(offset, min(offset + limit, len(part)))
+    ]
+    return {"split": split, "total": len(part), "items": items}
