@@ -20,12 +20,14 @@ from engine.specs import RunSpec, Split
 class Open:
     """Take a run in: from its last checkpoint, or from step 0 when there is none or `fresh` is set.
 
-    `state` is what it does from then on. The hyperparameters of `spec` hold, whatever the checkpoint says.
+    `state` is what it does from then on, `sentence` what that says. The hyperparameters of `spec` hold, whatever the
+    checkpoint says.
     """
 
     run: str
     spec: RunSpec
     state: str
+    sentence: str
     fresh: bool = False
 
 
@@ -134,7 +136,6 @@ class SetWatch:
     run: str
     watch: str
     value: dict[str, Any]
-    views: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

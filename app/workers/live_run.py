@@ -1,0 +1,383 @@
+"""One run inside its worker: the trainer, what is measured of it, its checkpoints, who watches, and its life."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from time import monotonic, perf_counter
+from typing import Any, TypeAlias
+
+from app.workers.frames import layers_frame, tiles_frame
+from app.workers.messages import (
+    Answer,
+    Changed,
+    Drawn,
+    Notification,
+    NotSaved,
+    Progress,
+    Refusal,
+    Restored,
+    Saved,
+    Status,
+)
+from app.workers.recorder import Recorder
+from app.workers.refusals import ConflictError, refusal_for
+from app.workers.saves import Saves
+from app.workers.states import MAY_BECOME, SENTENCES, STEPPABLE, refusal
+from engine.errors import DivergedError, EngineError, FormatError
+from engine.evaluation import EvaluationResult
+from engine.specs import RunSpec, Split, StopSpec
+from engine.trainer import Trainer, TrainerState
+
+FLUSH_SECONDS = 0.1
+SAVE_SECONDS = 5.0
+FIRST_SAVE_SECONDS = 0.5
+"""After a start or a restore, so that a run that is interrupted again and again still gets on; then twice as long each time."""
+SAVE_SHARE = 20
+"""A checkpoint that takes t is followed by at least 20 t of training."""
+DISK_RETRY_SECONDS = 30.0
+HOPELESS = 10
+"""A loss this many times that of guessing is on its way to diverging: such a state is not worth keeping."""
+
+VIEW_SECONDS = {"layers": 0.1, "tiles": 1.0}
+FRAME_SHARE = 12
+"""A frame that takes t is followed by at least 12 t without one, so that looking costs less than a tenth."""
+
+Task: TypeAlias = Generator[None, None, Any]
+"""Work in portions of a few milliseconds; what it returns is the answer."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """What one page looks at. `due` is when a view may be drawn again, `drawn` the step at which it last was."""
+
+    example: dict[str, Any] | None
+    gradients: bool
+    tiles: list[int]
+    due: dict[str, float]
+    drawn: dict[str, int]
+
+
+class LiveRun:
+    """Driven by the scheduler: `work()` does a few milliseconds of what there is to do, `after_slice()` tells of it."""
+
+    def __init__(
+        self, id: str, trainer: Trainer, recorder: Recorder, saves: Saves, send: Callable[[Notification], None]
+    ) -> None:
+        self.id = id
+        self.trainer = trainer
+        self.recorder = recorder
+        self.saves = saves
+        self.state = "paused"
+        self.sentence = SENTENCES["paused"]
+        self.evaluations: dict[Split, EvaluationResult] = {}
+        self._send = send
+        self._tasks: deque[tuple[int, Task]] = deque()
+        self._watches: dict[str, Watch] = {}
+        self._flushed = monotonic()
+        self._frames_again = 0.0
+        self._saved_step: int | None = None
+        self._save_pause = FIRST_SAVE_SECONDS
+        self._save_at = recorder.seconds + FIRST_SAVE_SECONDS
+        self._save_again = 0.0
+
+    def snapshot(self) -> dict[str, Any]:
+        """Where the run stands, as part of the Run JSON."""
+        return {
+            "state": self.state,
+            "sentence": self.sentence,
+            "step": self.trainer.steps,
+            "examples": self.trainer.examples,
+            "epoch": self.trainer.epoch,
+            "seconds": self.recorder.seconds,
+            "metrics": dict(self.recorder.latest),
+        }
+
+    # ---- Work ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        return self.state == "running" or bool(self._tasks)
+
+    def work(self) -> None:
+        """One portion of the first task, and one update if the run is running."""
+        if self._tasks:
+            self._work_on_task()
+        if self.state == "running":
+            self._step()
+
+    def _step(self) -> None:
+        started = perf_counter()
+        try:
+            result = self.trainer.step()
+        except DivergedError as error:
+            self._diverge(error)
+            return
+        self.recorder.add(self.trainer, result, started)
+        if reached := self.reached():
+            self._finish(reached)
+        elif self.recorder.seconds >= self._save_at and monotonic() >= self._save_again and self._is_healthy():
+            self.save()
+
+    def add_task(self, number: int, task: Task) -> None:
+        self._tasks.append((number, task))
+
+    def _work_on_task(self) -> None:
+        number, task = self._tasks[0]
+        try:
+            next(task)
+        except StopIteration as end:
+            self._tasks.popleft()
+            self.flush()
+            self._send(Answer(number, end.value))
+        except EngineError as error:
+            self._tasks.popleft()
+            self._send(refusal_for(number, error, self.state))
+
+    def drop_tasks(self, why: str) -> None:
+        while self._tasks:
+            number, task = self._tasks.popleft()
+            task.close()
+            self._send(Refusal(number, "conflict", why, state=self.state))
+
+    def single_steps(self, count: int) -> Task:
+        """Exactly `count` updates, whatever the stop says."""
+        if self.state not in STEPPABLE:
+            raise ConflictError(refusal("Taking single updates", self.state))
+        for _ in range(count):
+            started = perf_counter()
+            try:
+                result = self.trainer.step()
+            except DivergedError as error:
+                self._diverge(error)
+                raise ConflictError(str(error)) from None
+            self.recorder.add(self.trainer, result, started)
+            self.recorder.note_single_step(result)
+            yield
+            if self.state not in STEPPABLE:
+                raise ConflictError(refusal("Taking further single updates", self.state))
+        self.save()
+        self.flush()
+        self.draw_all()
+
+    # ---- Life ------------------------------------------------------------------------------------------------------------
+
+    def change(self, spec: RunSpec | None, state: str | None) -> None:
+        """New hyperparameters, then a new state. Raises ConflictError or SpecError, and then nothing was changed."""
+        if state is not None and self.state not in MAY_BECOME[state]:
+            wish = {"running": "Running", "paused": "Pausing", "stopped": "Stopping"}[state]
+            raise ConflictError(refusal(wish, self.state))
+        if spec is not None:
+            self.adopt(spec)
+            self._send(Changed(self.id, self.trainer.spec))
+            self._save_at = self.recorder.seconds
+        if state == "running" and self.state != "running":
+            self._run_on()
+        elif state is not None and state != self.state:
+            self._stand_still(state)
+
+    def adopt(self, spec: RunSpec) -> None:
+        """The live hyperparameters of `spec`."""
+        mine = self.trainer.spec
+        names = ("optimizer", "batch_size", "l1", "l2", "stop", "name")
+        changes = {name: getattr(spec, name) for name in names if getattr(spec, name) != getattr(mine, name)}
+        if changes:
+            self.trainer.change(**changes)
+
+    def enter(self, state: str, sentence: str) -> None:
+        self.state, self.sentence = state, sentence
+
+    def tell(self) -> None:
+        """Tell what state the run is in, after all that was measured before."""
+        self.flush()
+        self._send(Status(self.id, self.snapshot()))
+
+    def _run_on(self) -> None:
+        if self.state == "diverged":
+            self._send(Restored(self.id, self.snapshot()))
+        if reached := self.reached():
+            self.recorder.unimproved = 0
+            self.trainer.change(stop=extended(self.trainer.spec.stop, reached))
+            self._send(Changed(self.id, self.trainer.spec))
+        self.enter("running", SENTENCES["running"])
+        self.tell()
+
+    def _stand_still(self, state: str) -> None:
+        self.enter(state, SENTENCES[state])
+        self.recorder.rest()
+        self.save()
+        self.tell()
+        self.draw_all()
+
+    def _finish(self, reached: list[str]) -> None:
+        reason = " and ".join(REASONS[name] for name in reached)
+        accuracy = self.recorder.latest["validation_accuracy"]
+        measured = "" if accuracy is None else f", {accuracy:.1%} right on the validation examples"
+        self.recorder.rest()
+        self.enter(
+            "finished",
+            f"Finished after {self.trainer.epoch:.4g} epochs: {reason}{measured}. Run it on for as much again, or reset it.",
+        )
+        self.save()
+        self.tell()
+        self.draw_all()
+
+    def _diverge(self, error: DivergedError) -> None:
+        """The curve stays as it is, for that is what there is to see; the weights go back to the last good ones."""
+        self.recorder.rest()
+        self.enter("diverged", str(error))
+        self.tell()
+        try:
+            saved = self.saves.read()
+        except (FormatError, OSError):
+            return  # the weights of before this update are still numbers
+        if saved is not None:
+            spec = self.trainer.spec
+            self.go_to(*saved)
+            self.adopt(spec)
+
+    def go_to(self, state: TrainerState, recorder: dict[str, Any] | None) -> None:
+        self.trainer.restore(state)
+        self.recorder = Recorder() if recorder is None else Recorder.from_state(recorder)
+        self._saved_step = state.steps
+        self._save_at = self.recorder.seconds + FIRST_SAVE_SECONDS
+
+    def reset(self, seed: int | None) -> None:
+        """Step 0 again, paused unless it was running."""
+        self.drop_tasks("The run was reset.")
+        self.trainer.reset(seed=seed)
+        self.saves.remove()
+        self.recorder = Recorder()
+        self.evaluations.clear()
+        self._saved_step = None
+        state = "running" if self.state == "running" else "paused"
+        self.enter(state, SENTENCES[state])
+        self.save()
+        if seed is not None:
+            self._send(Changed(self.id, self.trainer.spec))
+        self._send(Restored(self.id, self.snapshot()))
+        self._send(Status(self.id, self.snapshot()))
+        self.draw_all()
+
+    def reached(self) -> list[str]:
+        """The stop conditions that hold now."""
+        stop, recorder = self.trainer.spec.stop, self.recorder
+        accuracy = recorder.latest["validation_accuracy"]
+        held = {
+            "epochs": stop.epochs is not None
+            and self.trainer.examples >= stop.epochs * len(self.trainer.splits["train"]),
+            "steps": stop.steps is not None and self.trainer.steps >= stop.steps,
+            "seconds": stop.seconds is not None and recorder.seconds >= stop.seconds,
+            "accuracy": stop.accuracy is not None and accuracy is not None and accuracy >= stop.accuracy,
+            "patience": stop.patience is not None and recorder.unimproved >= stop.patience,
+        }
+        return [name for name, holds in held.items() if holds]
+
+    # ---- Telling and saving ------------------------------------------------------------------------------------------------
+
+    def after_slice(self) -> None:
+        now = monotonic()
+        if now - self._flushed >= FLUSH_SECONDS:
+            self.flush()
+        if self._watches and now >= self._frames_again:
+            self._draw_due(now)
+
+    def flush(self) -> None:
+        self._flushed = monotonic()
+        if self.state == "running":
+            self.recorder.measure_pace(self.trainer.examples)
+        self._send(Progress(self.id, self.snapshot(), self.recorder.take()))
+
+    def save(self) -> None:
+        """Write a checkpoint, unless this very step is on the disk already. A disk that takes none stops nothing."""
+        if self._saved_step == self.trainer.steps and self._save_at > self.recorder.seconds:
+            return
+        started = monotonic()
+        self.flush()  # what was measured before a checkpoint must be known before it
+        try:
+            size = self.saves.write(self.trainer, self.recorder.state())
+        except (OSError, FormatError) as error:
+            self._save_again = started + DISK_RETRY_SECONDS
+            reason = error.strerror if isinstance(error, OSError) else error
+            self._send(NotSaved(self.id, f"The run could not be saved: {reason}."))
+            return
+        self._saved_step = self.trainer.steps
+        self._save_pause = min(SAVE_SECONDS, 2 * self._save_pause)
+        self._save_at = self.recorder.seconds + max(self._save_pause, SAVE_SHARE * (monotonic() - started))
+        self._send(Saved(self.id, self.trainer.steps, size))
+
+    def _is_healthy(self) -> bool:
+        loss = self.recorder.latest["train_loss"]
+        return loss is None or loss < HOPELESS * math.log(len(self.trainer.dataset.classes))
+
+    # ---- Watches -------------------------------------------------------------------------------------------------------------
+
+    def set_watch(self, name: str, value: dict[str, Any]) -> None:
+        """Look at something else from now on, and draw it at once. Raises ShapeError when there is no such example."""
+        watch = Watch(value.get("example"), bool(value.get("gradients")), list(value.get("tiles") or ()), {}, {})
+        before = self._watches.get(name)
+        if before is not None and before.tiles == watch.tiles:
+            watch.due, watch.drawn = dict(before.due), dict(before.drawn)
+        for view in self._views(watch):
+            if view == "layers" or view not in watch.drawn:
+                self._draw(name, watch, view)
+        self._watches[name] = watch
+
+    def end_watch(self, name: str) -> None:
+        self._watches.pop(name, None)
+
+    def draw_all(self) -> None:
+        """Every view through every watch, as after an update that a person asked for."""
+        for name, watch in self._watches.items():
+            for view in self._views(watch):
+                self._draw(name, watch, view)
+
+    def _draw_due(self, now: float) -> None:
+        """The most overdue view: one at a time, so that a slice stays short."""
+        due = [
+            (watch.due.get(view, 0.0), name, view)
+            for name, watch in self._watches.items()
+            for view in self._views(watch)
+            if watch.due.get(view, 0.0) <= now and watch.drawn.get(view) != self.trainer.steps
+        ]
+        if due:
+            _, name, view = min(due)
+            self._draw(name, self._watches[name], view)
+
+    def _draw(self, name: str, watch: Watch, view: str) -> None:
+        started = monotonic()
+        if view == "tiles":
+            frame = tiles_frame(self.trainer, name, watch.tiles)
+        else:
+            assert watch.example is not None
+            frame = layers_frame(self.trainer, name, watch.example, gradients=watch.gradients)
+        self._send(Drawn(self.id, name, view, frame))
+        now = monotonic()
+        watch.due[view] = now + VIEW_SECONDS[view]
+        watch.drawn[view] = self.trainer.steps
+        self._frames_again = now + FRAME_SHARE * (now - started)
+
+    def _views(self, watch: Watch) -> list[str]:
+        return [*(["layers"] if watch.example is not None else []), *(["tiles"] if watch.tiles else [])]
+
+
+REASONS = {
+    "epochs": "all epochs are trained",
+    "steps": "all updates are done",
+    "seconds": "the time is over",
+    "accuracy": "the accuracy is reached",
+    "patience": "the validation loss improves no more",
+}
+
+
+def extended(stop: StopSpec, reached: list[str]) -> StopSpec:
+    """As much again of what ended the run; an accuracy that is reached is no aim any more, and patience begins anew."""
+    return replace(
+        stop,
+        epochs=2 * stop.epochs if "epochs" in reached and stop.epochs is not None else stop.epochs,
+        steps=2 * stop.steps if "steps" in reached and stop.steps is not None else stop.steps,
+        seconds=2 * stop.seconds if "seconds" in reached and stop.seconds is not None else stop.seconds,
+        accuracy=None if "accuracy" in reached else stop.accuracy,
+    )

@@ -1,0 +1,241 @@
+"""The worker's main loop: one slice of a few milliseconds for each busy run in turn, commands between the slices.
+
+A slice ends early when a command arrives, so a prediction or a pause is served between two updates. The pulse tells the
+server which run is being worked on, and how long that may take.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from time import monotonic, perf_counter
+from typing import Any
+
+from app.workers import files, readings
+from app.workers.live_run import LiveRun
+from app.workers.messages import (
+    Answer,
+    Change,
+    Command,
+    Discard,
+    EndWatch,
+    Evaluate,
+    Export,
+    Import,
+    ListExamples,
+    Notification,
+    Open,
+    Predict,
+    ReadLayer,
+    Ready,
+    Release,
+    Request,
+    Reset,
+    Restored,
+    SetWatch,
+    Shutdown,
+    Step,
+)
+from app.workers.process import Pulse
+from app.workers.recorder import Recorder
+from app.workers.refusals import ConflictError, refusal_for
+from app.workers.saves import Saves
+from app.workers.states import SENTENCES
+from engine.datasets.base import ImageDataset
+from engine.datasets.mnist import load_mnist
+from engine.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+SLICE_SECONDS = 0.03
+IDLE_SECONDS = 1.0
+USUAL_ALLOWANCE = 10.0
+SLOWEST_MULTIPLY_ADDS = 5e7
+"""A second, on a machine far slower than any: how long one update may take before the worker counts as hung."""
+
+
+NEXT_STEP = "Run it on from the last saved state, or reset it."
+START_ALLOWANCE = 30.0
+"""Seconds for one command: opening or saving the largest run."""
+
+
+class Scheduler:
+    """`inbox` holds requests as they arrive, `send` passes notifications on."""
+
+    def __init__(
+        self, inbox: SimpleQueue[object], send: Callable[[Notification], None], pulse: Pulse, folder: Path
+    ) -> None:
+        self._inbox, self._send, self._pulse, self._folder = inbox, send, pulse, folder
+        self._runs: dict[str, LiveRun] = {}
+        self._turns: list[LiveRun] = []
+        self._dataset: ImageDataset | None = None
+
+    def run(self) -> None:
+        """Until a Shutdown arrives."""
+        self._send(Ready())
+        while True:
+            self._beat("")
+            if not self._turns:
+                self._turns = [run for run in self._runs.values() if run.busy]
+            message = self._next_message(wait=0.0 if self._turns else IDLE_SECONDS)
+            if isinstance(message, Shutdown):
+                self._save_all()
+                return
+            if isinstance(message, Request):
+                self._serve(message)
+            elif self._turns:
+                self._give_slice(self._turns.pop(0))
+
+    def _next_message(self, wait: float) -> object | None:
+        try:
+            return self._inbox.get(timeout=wait) if wait else self._inbox.get_nowait()
+        except Empty:
+            return None
+
+    def _beat(self, run: str, allowance: float = USUAL_ALLOWANCE) -> None:
+        self._pulse.run = run.encode()
+        self._pulse.allowance = allowance
+        self._pulse.beat += 1
+
+    # ---- Slices ------------------------------------------------------------------------------------------------------------
+
+    def _give_slice(self, run: LiveRun) -> None:
+        if self._runs.get(run.id) is not run:
+            return
+        allowance = allowed_seconds(run.trainer)
+        end = monotonic() + SLICE_SECONDS
+        try:
+            while run.busy and self._inbox.empty():
+                self._beat(run.id, allowance)
+                run.work()
+                if monotonic() >= end:
+                    break
+            run.after_slice()
+        except Exception as error:
+            self._give_up(run, error)
+
+    def _give_up(self, run: LiveRun, error: Exception) -> None:
+        """A fault of the program in one run stops that run; the others go on."""
+        log.error("run %s failed", run.id, exc_info=error)
+        run.drop_tasks("The run was interrupted.")
+        run.enter(
+            "interrupted", f"Training was interrupted by a fault of the program ({type(error).__name__}). {NEXT_STEP}"
+        )
+        run.tell()
+
+    def _save_all(self) -> None:
+        for run in self._runs.values():
+            self._beat(run.id)
+            run.save()
+            run.flush()
+
+    # ---- Commands ------------------------------------------------------------------------------------------------------------
+
+    def _serve(self, request: Request) -> None:
+        """Carry it out and answer, or refuse in words."""
+        command, number = request.command, request.number
+        self._beat(command.run, START_ALLOWANCE)
+        try:
+            finished, value = self._carry_out(number, command)
+        except Exception as error:
+            run = self._runs.get(command.run)
+            refusal = refusal_for(number, error, None if run is None else run.state)
+            if refusal.kind == "fault":
+                log.error("a command failed", exc_info=error)
+            self._send(refusal)
+        else:
+            if finished:
+                self._send(Answer(number, value))
+
+    def _carry_out(self, number: int, command: Command) -> tuple[bool, Any]:
+        """Whether it is done, and with what answer; a task is answered when it ends."""
+        match command:
+            case Open():
+                self._open(command)
+                return True, None
+            case Import():
+                return True, self._import(command)
+            case Discard():
+                if (gone := self._runs.pop(command.run, None)) is not None:
+                    gone.drop_tasks("The run was deleted.")
+                Saves(self._folder / command.run).remove()
+                return True, None
+        if command.run not in self._runs:
+            raise ConflictError("The run is being put away; ask again.")
+        run = self._runs[command.run]
+        match command:
+            case Release():
+                run.drop_tasks("The run was put away.")
+                run.save()
+                run.flush()
+                del self._runs[command.run]
+            case Change(spec=spec, state=state):
+                run.change(spec, state)
+            case Reset(seed=seed):
+                run.reset(seed)
+            case Step(count=count):
+                run.add_task(number, run.single_steps(count))
+                return False, None
+            case Evaluate():
+                run.add_task(number, readings.evaluate(run, command))
+                return False, None
+            case ListExamples():
+                run.add_task(number, readings.list_examples(run, command))
+                return False, None
+            case Predict():
+                return True, readings.predict(run, command)
+            case ReadLayer():
+                return True, readings.read_layer(run, command)
+            case Export(format=format):
+                return True, files.export(run.trainer.state(), format)
+            case SetWatch(watch=watch, value=value):
+                run.set_watch(watch, value)
+            case EndWatch(watch=watch):
+                run.end_watch(watch)
+        return True, None
+
+    def _open(self, command: Open) -> None:
+        """Raises FormatError when there is a checkpoint that cannot be read."""
+        saves = Saves(self._folder / command.run)
+        if command.fresh:
+            saves.remove()
+        saved = saves.read()
+        dataset = self._mnist()
+        if saved is None:
+            run = LiveRun(
+                command.run, Trainer(command.spec, dataset, clock=perf_counter), Recorder(), saves, self._send
+            )
+        else:
+            trainer = Trainer(saved[0].spec, dataset, clock=perf_counter)
+            run = LiveRun(command.run, trainer, Recorder(), saves, self._send)
+            run.go_to(*saved)
+            run.adopt(command.spec)
+        run.enter(command.state, command.sentence)
+        self._runs[command.run] = run
+        self._send(Restored(run.id, run.snapshot()))
+        if saved is None:
+            run.save()
+
+    def _import(self, command: Import) -> Any:
+        state = files.read(command.body, command.filename)
+        saves = Saves(self._folder / command.run)
+        trainer = Trainer(state.spec, self._mnist(), clock=perf_counter)
+        trainer.restore(state)
+        run = LiveRun(command.run, trainer, Recorder(), saves, self._send)
+        run.enter("paused", SENTENCES["paused"])
+        self._runs[command.run] = run
+        run.save()
+        return state.spec, run.snapshot()
+
+    def _mnist(self) -> ImageDataset:
+        if self._dataset is None:
+            self._dataset = load_mnist()
+        return self._dataset
+
+
+def allowed_seconds(trainer: Trainer) -> float:
+    """How long one update of this network may take: a legal but huge one is slow, not hung."""
+    multiply_adds = sum(layer.multiply_adds for layer in trainer.network.plan)
+    return max(USUAL_ALLOWANCE, 3 * multiply_adds * trainer.spec.batch_size / SLOWEST_MULTIPLY_ADDS)
