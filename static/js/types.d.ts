@@ -4,12 +4,12 @@
 interface Pack { shape: number[]; low: number; high: number; data: string }
 
 type Example =
-  | { source: "drawing"; ink: { size: number; ink_base64: string } }
+  | { source: "drawing"; size: number; ink_base64: string }
   | { source: "train" | "test"; index: number };
 
 interface LayerFrame {
   index: number; type: string;
-  activations: Pack; gradients: Pack | null; weights: Pack | null; weight_gradients: Pack | null;
+  activations: Pack | null; gradients: Pack | null; weights: Pack | null; weight_gradients: Pack | null;
 }
 interface Seen { box: [number, number, number, number]; scaled: Pack; centred: Pack }
 interface Frame {
@@ -42,11 +42,13 @@ interface Run {
 interface UPlot {
   root: HTMLElement; over: HTMLElement; ctx: CanvasRenderingContext2D;
   bbox: { left: number; top: number; width: number; height: number };
-  cursor: { idx?: number | null }; select: { width: number };
+  cursor: { idx?: number | null }; select: { left: number; width: number };
   scales: Record<string, { min?: number; max?: number }>;
   setData(data: (number | null)[][], resetScales?: boolean): void;
   setSize(size: { width: number; height: number }): void;
   setScale(key: string, range: { min: number; max: number }): void;
+  setSelect(area: { left: number; top: number; width: number; height: number }, fire?: boolean): void;
+  posToVal(position: number, scale: string): number;
   valToPos(value: number, scale: string, canvas?: boolean): number;
   redraw(): void; destroy(): void;
 }

@@ -175,10 +175,10 @@ class DrawingPad extends HTMLElement {
   }
 
   #changed() {
-    this.#draw();
     this.#tell();
     this.#asked ||= requestAnimationFrame(() => {
       this.#asked = 0;
+      this.#draw();
       this.dispatchEvent(new CustomEvent("ink", { bubbles: true, detail: { ...this.ink.encode(), empty: this.ink.empty } }));
     });
   }

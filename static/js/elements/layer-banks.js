@@ -71,13 +71,14 @@ class LayerBanks extends HTMLElement {
   #draw() {
     const frame = this.#frame;
     if (!frame) return;
-    const key = frame.layers.map(layer => `${layer.type} ${layer.activations.shape} ${layer.weights?.shape}`).join();
-    if (key !== this.#key) this.#build(frame, key);
+    // An empty pad makes no layer do anything: the banks stay, empty.
+    const key = frame.layers.map(layer => `${layer.type} ${layer.activations?.shape} ${layer.weights?.shape}`).join();
+    if (key && key !== this.#key) this.#build(frame, key);
     const perMap = this.getAttribute("scale") === "map", part = this.getAttribute("show") === "gradients" ? "gradients" : "activations";
     for (const { maps, filters, ends } of this.#banks) {
       const limit = maps.show(frame, { perMap, part });
       filters?.show(frame, { perMap, part: part === "gradients" ? "weight_gradients" : "weights" });
-      write(ends, limit == null ? "" : `±${significant(limit)}`);
+      write(ends, limit == null ? "–" : `±${significant(limit)}`);
     }
   }
 
@@ -85,7 +86,7 @@ class LayerBanks extends HTMLElement {
   #build(frame, key) {
     this.#key = key;
     this.#banks = [];
-    const groups = group(frame.layers);
+    const groups = group(frame.layers).filter(({ layers }) => frame.layers[layers[layers.length - 1]].activations);
     // Four banks fit beside pad and answer (components.css); any other number flows in a box of its own.
     this.toggleAttribute("data-flow", groups.length !== 4);
     this.replaceChildren(...groups.map(({ layers, first }) => this.#bank(frame, layers, first)));
@@ -93,8 +94,8 @@ class LayerBanks extends HTMLElement {
 
   /** @param {Frame} frame @param {number[]} layers @param {boolean} first */
   #bank(frame, layers, first) {
-    const index = layers[layers.length - 1], { activations, weights } = frame.layers[index];
-    const [count, height, width] = activations.shape.length === 3 ? activations.shape : [activations.shape[0], 1, 1];
+    const index = layers[layers.length - 1], { activations, weights } = frame.layers[index], shape = activations?.shape ?? [];
+    const [count, height, width] = shape.length === 3 ? shape : [shape[0], 1, 1];
     const title = layers.map((layer, k) => {
       const word = WORDS[frame.layers[layer].type] ?? frame.layers[layer].type;
       return k && word !== "ReLU" ? word.toLowerCase() : word;

@@ -60,8 +60,11 @@ class LayerMaps extends HTMLElement {
 
   #draw() {
     const frame = this.#frame, layer = this.layer;
-    if (!frame || layer !== "input" && !frame.layers[layer]) return;
-    const shapes = layer === "input" ? frame.input?.shape : [frame.layers[layer].weights?.shape, frame.layers[layer].activations.shape];
+    if (!frame) return;
+    // An empty pad makes no layer do anything: the tiles stay, empty.
+    if (!frame.layers.length) return this.#rows.forEach(row => row.tiles.blank());
+    if (layer !== "input" && !frame.layers[layer]) return;
+    const shapes = layer === "input" ? frame.input?.shape : [frame.layers[layer].weights?.shape, frame.layers[layer].activations?.shape];
     if (String(shapes) !== this.#key) this.#build(frame, String(shapes));
     const of = this.getAttribute("of") ?? "both", perMap = this.getAttribute("scale") === "map";
     const text = performance.now() - this.#written > TEXT_EVERY;
@@ -93,9 +96,9 @@ class LayerMaps extends HTMLElement {
       row.tiles.box.classList.add("large");
       return this.replaceChildren(row.box);
     }
-    const { weights, activations } = frame.layers[layer];
+    const { weights, activations } = frame.layers[layer], count = activations?.shape[0] ?? 0;
     const left = weights ? [this.#weights("weights", weights), this.#weights("weight_gradients", weights)] : [];
-    const right = [this.#row("activations", activations.shape[0], TITLES.activations), this.#row("gradients", activations.shape[0], TITLES.gradients)];
+    const right = [this.#row("activations", count, TITLES.activations), this.#row("gradients", count, TITLES.gradients)];
     const wide = left.some(row => row.fold) || !left.length;
     /** @param {Row[]} rows */
     const column = rows => make("div", { class: wide ? "" : "span-6" }, ...rows.map(row => row.box));

@@ -13,6 +13,7 @@ import { largest, limits, paint } from "../lib/painting.js";
 export const MOST = 256; // tiles of one part; a dense layer of 2,048 units would bury the page
 const LABEL_EVERY = 4000; // ms; a screen reader must not be told ten times a second
 const EXAMPLES_UNTIL_DEAD = 3;
+const NOTHING = new Float32Array(1);
 
 export class MapTiles {
   /** @type {{ button: HTMLButtonElement, canvas: HTMLCanvasElement, silent: Set<string> }[]} */
@@ -22,7 +23,7 @@ export class MapTiles {
   /**
    * @param {HTMLElement} box that the tiles are put into
    * @param {number | "input"} layer @param {Part} part
-   * @param {{ wrap?: (button: HTMLButtonElement, index: number) => Node, filter?: boolean }} [options]
+   * @param {{ wrap?: (button: HTMLButtonElement, index: number) => Node | string, filter?: boolean }} [options]
    */
   constructor(box, layer, part, options = {}) {
     this.box = box;
@@ -37,7 +38,10 @@ export class MapTiles {
    */
   show(frame, { perMap, part = this.part }) {
     const stack = partOf(frame, this.layer, part);
-    if (!stack) return null;
+    if (!stack) {
+      this.blank();
+      return null;
+    }
     const count = Math.min(MOST, stack.maps.length);
     if (count !== this.tiles.length || part !== this.part) {
       this.part = part;
@@ -54,6 +58,11 @@ export class MapTiles {
     });
     if (label) this.#labelled = performance.now();
     return shared;
+  }
+
+  /** Nothing to show: paper. */
+  blank() {
+    for (const { canvas } of this.tiles) paint(canvas, NOTHING, 1, 1, 1, paletteOf(this.layer));
   }
 
   /** @param {number} count */

@@ -1,6 +1,6 @@
 /**
  * Numbers as a person reads them: a true minus, a comma between thousands, a thin space before a unit, "–" for what is
- * not known yet. Formatters are made once; `toLocaleString` makes a new one on every call and is 50 times slower.
+ * not known yet. The same rules stand in app/templating.py, so that nothing changes when the page comes alive. Formatters are made once; `toLocaleString` makes a new one on every call and is 50 times slower.
  */
 
 const MINUS = "−", THIN = "\u2009";

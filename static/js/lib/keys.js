@@ -16,11 +16,10 @@ export const setKeys = on => { try { localStorage.setItem(STORE, on ? "on" : "of
 const busy = event => event.target instanceof Element &&
   event.target.closest("input:not([type=radio], [type=checkbox], [type=range]), textarea, select, [contenteditable], dialog[open], [data-keys=own]") !== null;
 
-/** @param {(command: string) => void} act what to do for the keys that press no button: "draw", "escape" */
+/** @param {(command: string) => void} act what to do for the key that presses no button: "draw" */
 export function listen(act) {
   document.addEventListener("keydown", event => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !keysOn()) return;
-    if (event.key === "Escape") return act("escape");
     if (busy(event)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (key === "d") {

@@ -3,8 +3,13 @@
  * again (a server that lost its newest seconds and trained them anew) replace the ones kept.
  */
 
-/** @type {Column[]} */
-export const COLUMNS = ["step", "examples", "seconds", "train_loss", "l1_loss", "l2_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_accuracy"];
+/** @returns {Columns} */
+const empty = () => ({
+  step: [], examples: [], seconds: [], train_loss: [], l1_loss: [], l2_loss: [], train_accuracy: [], validation_loss: [],
+  validation_accuracy: [], test_accuracy: [],
+});
+
+export const COLUMNS = /** @type {Column[]} */ (Object.keys(empty()));
 
 export class Points {
   /** @type {Columns} */
@@ -49,9 +54,4 @@ export class Points {
     for (let i = 0; i < this.length; i++) rows.push(COLUMNS.map(name => this.columns[name][i] ?? "").join(","));
     return rows.join("\n") + "\n";
   }
-}
-
-/** @returns {Columns} */
-function empty() {
-  return /** @type {Columns} */ (Object.fromEntries(COLUMNS.map(name => [name, []])));
 }

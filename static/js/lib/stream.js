@@ -35,6 +35,9 @@ export class RunStream extends EventTarget {
     this.url = url;
     element.setAttribute("hx-config", JSON.stringify(OPTIONS));
     element.setAttribute("hx-swap", "none");
+    // The body shows refusals of requests in #problems; those of the stream are told by `lost`.
+    element.setAttribute("hx-status:4xx", "swap:none");
+    element.setAttribute("hx-status:5xx", "swap:none");
     element.setAttribute("hx-sse:close", "close");
     for (const name of ["state", "metrics", "frame", "status", "close"]) {
       element.addEventListener(name, event => {

@@ -1,0 +1,122 @@
+/** How the curves are drawn: options for uPlot in the page's own colours and type (look.md, "Charts"). */
+
+import { fixed, integer, percent, significant } from "./format.js";
+import { colour } from "./palette.js";
+
+/** @typedef {import("./curve.js").Plot} Plot */
+
+/** Names and looks of the series, in the order of `Curve.data`; apart in lightness and in dash, not in hue alone. */
+export const LOOKS = [
+  { name: "", token: "ink" },
+  { name: "", token: "train" },
+  { name: "training", token: "train" },
+  { name: "validation", token: "validation", dash: [7, 3] },
+  { name: "test", token: "test" },
+];
+
+/** @param {Plot} plot @param {number | null | undefined} value */
+export const show = (plot, value) => plot === "accuracy" ? percent(value, 2) : significant(value);
+
+/** 1-2-5 ticks of a logarithmic axis; over many decades only the ones. @param {number} low @param {number} high */
+export function logTicks(low, high) {
+  const decades = Math.log10(high / low), digits = decades > 4 ? [1] : decades > 2.5 ? [1, 3] : [1, 2, 5], ticks = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+    for (const digit of digits) {
+      const tick = digit * 10 ** power;
+      if (tick >= low && tick <= high) ticks.push(Number(tick.toPrecision(2)));
+    }
+  }
+  return ticks;
+}
+
+/** Keeps a range until the data leave it or fill less than 80 % of it, so that a chart does not breathe. */
+export class SteadyRange {
+  /** @type {[number, number] | null} */ #kept = null;
+
+  /**
+   * @param {number | null} low @param {number | null} high of what is to be seen
+   * @param {boolean} log @param {[number, number]} none when there is nothing to see
+   * @returns {[number, number]}
+   */
+  fit(low, high, log, none) {
+    if (low == null || high == null || !Number.isFinite(low) || !Number.isFinite(high)) return none;
+    const to = log ? Math.log : (/** @type {number} */ v) => v, from = log ? Math.exp : (/** @type {number} */ v) => v;
+    const a = to(low), b = to(high), span = Math.max(b - a, log ? 0.5 : 1e-3);
+    if (this.#kept) {
+      const [c, d] = this.#kept.map(to);
+      if (c <= a && b <= d && span > 0.8 * (d - c)) return this.#kept;
+    }
+    return this.#kept = [from(a - 0.06 * span), from(b + 0.06 * span)];
+  }
+}
+
+/**
+ * @param {{ plot: Plot, log: boolean, smooth: boolean, width: number, height: number, rem: number, font: string,
+ *   range: (low: number | null, high: number | null) => [number, number],
+ *   drawn: (chart: UPlot) => void, zoomed: (chart: UPlot) => void, reset: () => void, pointed: (chart: UPlot) => void }} given
+ * @returns {object}
+ */
+export function options({ plot, log, smooth, width, height, rem, font, range, drawn, zoomed, reset, pointed }) {
+  const text = { stroke: colour("ink-3"), font: `${11 * rem}px ${font}`, ticks: { show: false } };
+  const sparse = (/** @type {UPlot} */ _, /** @type {number} */ series, /** @type {number} */ from, /** @type {number} */ to) => series > 2 && to - from < 30;
+  return {
+    width, height,
+    padding: [8 * rem, 84 * rem, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => () => { reset(); return null; } } },
+    select: { show: true },
+    scales: {
+      x: { time: false, auto: false },
+      y: { distr: log ? 3 : 1, range: (/** @type {UPlot} */ _, /** @type {number | null} */ low, /** @type {number | null} */ high) => range(low, high) },
+    },
+    axes: [
+      {
+        ...text, grid: { show: false }, border: { show: true, stroke: colour("edge"), width: 1 }, size: 34 * rem, gap: 6 * rem, space: 70 * rem,
+        values: (/** @type {UPlot} */ _, /** @type {number[]} */ ticks) => ticks.map(tick => Number.isInteger(tick) ? integer(tick) : ""),
+      },
+      {
+        ...text, grid: { stroke: colour("rule"), width: 1 }, size: 44 * rem, gap: 6 * rem, space: 34 * rem,
+        ...(log ? { splits: (/** @type {UPlot} */ _, /** @type {number} */ axis, /** @type {number} */ low, /** @type {number} */ high) => axis && logTicks(low, high), filter: (/** @type {UPlot} */ _, /** @type {number[]} */ ticks) => ticks } : {}),
+        values: (/** @type {UPlot} */ _, /** @type {number[]} */ ticks) => ticks.map(tick => plot === "accuracy" ? `${fixed(tick * 100, ticks[1] - ticks[0] < 0.01 ? 1 : 0)}\u2009%` : String(Number(tick.toPrecision(6))).replace("-", "−")),
+      },
+    ],
+    series: [
+      {},
+      { ...line("train", 1, smooth ? 0.45 : 1), auto: !smooth, points: { show: false } },
+      { ...line("train", 2, 1), show: smooth, points: { show: false } },
+      { ...line("validation", 2, 1), dash: [7, 3], points: { show: sparse, size: 5 } },
+      { ...line("test", 2, 1), show: plot === "accuracy", points: { show: sparse, size: 5 } },
+    ],
+    hooks: { draw: [drawn], setSelect: [zoomed], setCursor: [pointed] },
+  };
+}
+
+/** @param {string} token @param {number} width @param {number} alpha */
+const line = (token, width, alpha) => ({ stroke: colour(token, alpha), width, spanGaps: true });
+
+/**
+ * Names at the ends of the lines, pushed apart where they would touch, and the unit at the end of the axis.
+ * @param {UPlot} chart @param {{ name: string, token: string, x: number, y: number }[]} ends values @param {number} rem @param {string} font
+ */
+export function drawLabels(chart, ends, rem, font) {
+  const { ctx, bbox } = chart, ratio = devicePixelRatio || 1, apart = 14 * rem * ratio;
+  const placed = ends
+    .map(end => ({ ...end, x: Math.min(chart.valToPos(end.x, "x", true), bbox.left + bbox.width), y: chart.valToPos(end.y, "y", true) }))
+    .filter(end => end.y >= bbox.top - apart && end.y <= bbox.top + bbox.height + apart && end.x >= bbox.left)
+    .sort((a, b) => a.y - b.y);
+  for (let i = 1; i < placed.length; i++) placed[i].y = Math.max(placed[i].y, placed[i - 1].y + apart);
+  const below = placed.length ? placed[placed.length - 1].y - (bbox.top + bbox.height) : 0;
+  ctx.save();
+  ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
+  ctx.font = `600 ${12 * rem * ratio}px ${font}`;
+  for (const { name, token, x, y } of placed) {
+    ctx.fillStyle = colour(token === "train" ? "ink-3" : token);
+    ctx.fillText(name, x + 8 * ratio, y - Math.max(0, below));
+  }
+  ctx.font = `${11 * rem * ratio}px ${font}`;
+  ctx.fillStyle = colour("ink-3");
+  ctx.textBaseline = "bottom";
+  ctx.fillText("updates", bbox.left + bbox.width + 8 * ratio, bbox.top + bbox.height + 22 * rem * ratio);
+  ctx.restore();
+}

@@ -1,0 +1,46 @@
+/** "No connection … tries again in 4 s", under the run bar, for as long as it is true. */
+
+import { make, write } from "./dom.js";
+
+const PATIENCE = 800; // ms; a tab that comes back into view reconnects in less and needs no words
+
+export class ConnectionNotice {
+  #words = make("span");
+  #box = make("div", { class: "callout warning page-callout", id: "connection", role: "status", hidden: true });
+  #timer = 0;
+  #retryAt = 0;
+  #since = 0;
+
+  /** @param {import("./stream.js").RunStream} stream @param {Element} before the notice stands before this element */
+  constructor(stream, before) {
+    const now = make("button", { class: "button quiet", type: "button" }, "Try now");
+    now.addEventListener("click", () => stream.hurry());
+    this.#box.append(make("b", {}, "No connection. "), this.#words, " ", now);
+    before.before(this.#box);
+    stream.addEventListener("lost", event => {
+      this.#retryAt = /** @type {CustomEvent} */ (event).detail.retryAt;
+      this.#since ||= Date.now();
+      if (!this.#timer) this.#timer = window.setInterval(() => this.#tell(), 250);
+    });
+    stream.addEventListener("found", () => this.#end());
+    stream.addEventListener("close", event => {
+      this.#end();
+      if (/** @type {CustomEvent} */ (event).detail?.reason !== "deleted") return;
+      this.#box.replaceChildren(make("b", {}, "This run is gone. "), "It was deleted, here or in another tab. ", make("a", { href: "/" }, "Go to the latest run"));
+      this.#box.hidden = false;
+    });
+  }
+
+  #tell() {
+    if (Date.now() - this.#since < PATIENCE) return;
+    const left = Math.ceil((this.#retryAt - Date.now()) / 1000);
+    write(this.#words, left > 0 ? `The server does not answer; this page tries again in ${left} s.` : "Trying again …");
+    this.#box.hidden = false;
+  }
+
+  #end() {
+    clearInterval(this.#timer);
+    this.#timer = this.#since = 0;
+    this.#box.hidden = true;
+  }
+}

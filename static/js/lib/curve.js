@@ -1,0 +1,65 @@
+/**
+ * Columns of a run -> the arrays of one chart: x, raw training, smoothed training, validation, test. Follows an append-only
+ * history by working on the new rows only, so that 50,000 points cost no more than ten.
+ */
+
+/** @typedef {"loss" | "accuracy"} Plot */
+/** @type {Record<Plot, { raw: Column, validation: Column, test: Column | null }>} */
+export const SERIES = {
+  loss: { raw: "train_loss", validation: "validation_loss", test: null },
+  accuracy: { raw: "train_accuracy", validation: "validation_accuracy", test: "test_accuracy" },
+};
+
+export class Curve {
+  /** @type {(number | null)[][]} x, raw, smoothed, validation, test; the same arrays for as long as they only grow */
+  data = [[], [], [], [], []];
+  /** @type {number | null} */ #average = null;
+  #rows = 0;
+  #epoch = -1;
+
+  /**
+   * @param {import("./points.js").Points} points
+   * @param {Plot} plot
+   * @param {number} smoothing share of the old average that is kept at each row, 0: none
+   * @param {number} from the first update to show
+   */
+  constructor(points, plot, smoothing, from) {
+    this.points = points;
+    this.plot = plot;
+    this.smoothing = smoothing;
+    this.from = from;
+  }
+
+  /** Takes in the rows that came since. @returns {boolean} whether there were any */
+  update() {
+    const { columns, epoch } = this.points, { raw, validation, test } = SERIES[this.plot];
+    if (epoch !== this.#epoch) {
+      this.data = [[], [], [], [], []];
+      this.#average = null;
+      this.#rows = 0;
+      this.#epoch = epoch;
+    }
+    const begin = this.#rows;
+    for (; this.#rows < this.points.length; this.#rows++) {
+      const row = this.#rows, step = Number(columns.step[row]), value = columns[raw][row];
+      if (step < this.from) continue;
+      if (value != null) this.#average = this.#average === null ? value : this.smoothing * this.#average + (1 - this.smoothing) * value;
+      this.data[0].push(step);
+      this.data[1].push(positive(value, this.plot));
+      this.data[2].push(value == null ? null : positive(this.#average, this.plot));
+      this.data[3].push(positive(columns[validation][row], this.plot));
+      this.data[4].push(test ? columns[test][row] : null);
+    }
+    return this.#rows > begin;
+  }
+
+  /** The newest measured value of a series at or before a row. @param {number} series @param {number} [row] */
+  at(series, row = this.data[0].length - 1) {
+    const column = this.data[series];
+    for (let i = Math.min(row, column.length - 1); i >= 0; i--) if (column[i] != null) return { row: i, value: Number(column[i]) };
+    return null;
+  }
+}
+
+/** A logarithmic axis has no place for zero. @param {number | null} value @param {Plot} plot */
+const positive = (value, plot) => value == null || plot === "loss" && value <= 0 ? null : value;
