@@ -121,6 +121,7 @@ async def change_trainer(run_id: str, request: Request, runs: RunsService) -> HT
         if changes.optimizer is not None and before["optimizer"]["name"] != run["optimizer"]["name"]:
             name, rate = OPTIMIZER_TITLES[run["optimizer"]["name"]], run["optimizer"]["learning_rate"]
             notice = f"The learning rate is now {plain_number(rate)}, as is usual for {name}."
+            texts = {}  # what was typed was meant for the other optimizer
     return render("_trainer.html", {"run": run, "trainer": trainer_form(run, texts, notice)}, block="trainer")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
 
@@ -86,7 +87,7 @@ class FakeRuns:
         self.run = None
 
     async def change(self, id: str, changes: RunChanges) -> dict[str, Any]:
-        run = await self.get(id)
+        self.run = run = deepcopy(await self.get(id))
         self.asked.append(("change", changes))
         for name in ("state", "batch_size", "l1", "l2", "name"):
             if getattr(changes, name) is not None:
