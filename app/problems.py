@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Match, Mount
 from starlette.types import Scope
 
 from app.errors import MEDIA_TYPE, BadRequest, Internal, NotFound, Problem, Unprocessable
@@ -67,12 +68,11 @@ def install(app: FastAPI) -> None:
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return answer(request.scope, http_problem(error, request.method))
+        return answer(request.scope, http_problem(error, request))
 
     async def on_anything(request: Request, error: Exception) -> Response:
-        log.error(
-            "request %s failed: %s %s", request_id(request.scope), request.method, request.url.path, exc_info=error
-        )
+        # The server logs the traceback itself; this line ties it to what the person was told.
+        log.error("request %s failed: %s %s: %r", request_id(request.scope), request.method, request.url.path, error)
         return answer(request.scope, Internal())
 
     app.add_exception_handler(Problem, on_problem)
@@ -91,16 +91,29 @@ def engine_problem(error: EngineError) -> Problem:
     return Unprocessable(str(error), code="damaged_dataset" if isinstance(error, DatasetError) else "not_possible")
 
 
-def http_problem(error: HTTPException, method: str) -> Problem:
+def http_problem(error: HTTPException, request: Request) -> Problem:
     """Starlette's own refusals: no such route, no such method, a form that cannot be parsed."""
     if error.status_code == 404:
         return NotFound()
     if error.status_code == 405:
-        detail = f"{method} is not possible at this address; the Allow header names what is."
-        return Problem(405, "method_not_allowed", "Not possible here", detail, headers=error.headers)
+        allowed = ", ".join(allowed_methods(request))
+        detail = f"{request.method[:LONGEST_ECHO]} is not possible at this address; possible: {allowed}."
+        return Problem(405, "method_not_allowed", "Not possible here", detail, headers={"allow": allowed})
     if error.status_code == 400:
         return BadRequest("The body could not be read.")
     return Problem(error.status_code, "refused", "Refused", "The request was refused.", headers=error.headers)
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """What the routes of this path take. (Starlette names only the methods of the first of them.)"""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    found = [
+        method
+        for method in methods
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return found or ["GET", "HEAD"]  # the static files
 
 
 # ---- Validation, in words ------------------------------------------------------------------------------------------------
@@ -128,11 +141,14 @@ def validation_problem(errors: Sequence[Mapping[str, Any]], body: Any) -> Proble
 def plain_path(path: Sequence[int | str], body: Any) -> list[int | str]:
     """pydantic's `loc` without the tags that it adds below a union (network, 3, conv2d, filters)."""
     keys: list[int | str] = []
-    value, entered = body, False
-    for part in path:
-        if entered and isinstance(value, dict) and part in (value.get("type"), value.get("name")):
-            entered = False
-            continue
+    value, tags = body, list[Any]()
+    for place, part in enumerate(path):
+        if isinstance(value, dict) and isinstance(part, str):
+            if part in tags:
+                tags.remove(part)
+                continue
+            if part not in value and place < len(path) - 1:
+                continue
         keys.append(part if isinstance(part, int) else part[:LONGEST_ECHO])
         if isinstance(value, dict):
             value = value.get(part)
@@ -140,7 +156,7 @@ def plain_path(path: Sequence[int | str], body: Any) -> list[int | str]:
             value = value[part]
         else:
             value = None
-        entered = True
+        tags = [value.get("type"), value.get("name")] if isinstance(value, dict) else []
     return keys
 
 

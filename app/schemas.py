@@ -58,6 +58,12 @@ class Request(BaseModel):
     model_config = STRICT
 
 
+class FirstWrong(FailFast):
+    """A list with this is not read beyond its first wrong entry. (pydantic's own cannot be hashed, which unions need.)"""
+
+    __hash__ = object.__hash__
+
+
 # ---- Specs ---------------------------------------------------------------------------------------------------------------
 
 
@@ -90,7 +96,7 @@ def _translated(hint: Any) -> Any:
     if origin is tuple:
         return list.__class_getitem__(_translated(arguments[0]))
     if origin in (Union, UnionType):
-        translated = Union[tuple(_translated(argument) for argument in arguments)]  # noqa: UP007 - made at run time
+        translated: Any = Union[tuple(_translated(argument) for argument in arguments)]  # noqa: UP007 - made at run time
         if NoneType in arguments:
             return translated
         tag = "type" if "type" in {field.name for field in fields(arguments[0])} else "name"
@@ -192,12 +198,12 @@ class NetworkBody(Request):
 
 Pixel = Annotated[float, Interval(ge=0, le=1)]
 Drawing = Annotated[
-    list[Annotated[list[Pixel], Len(LIMITS.ink_smallest, LIMITS.ink_largest), FailFast()]],
+    list[Annotated[list[Pixel], Len(LIMITS.ink_smallest, LIMITS.ink_largest), FirstWrong()]],
     Len(LIMITS.ink_smallest, LIMITS.ink_largest),
-    FailFast(),
+    FirstWrong(),
     Field(description="Rows of ink, 0 for paper and 1 for full ink; as many rows as columns."),
 ]
-Image = Annotated[list[Annotated[list[Pixel], Len(1, 28), FailFast()]], Len(1, 28), FailFast()]
+Image = Annotated[list[Annotated[list[Pixel], Len(1, 28), FirstWrong()]], Len(1, 28), FirstWrong()]
 
 
 class Ink(Request):
@@ -248,7 +254,7 @@ class PredictionsBody(Ink):
         Annotated[
             list[Image],
             Len(1, LIMITS.batch),
-            FailFast(),
+            FirstWrong(),
             Field(description="Images of the dataset (28×28), or as the network sees them after the crop."),
         ]
         | None
@@ -284,7 +290,7 @@ class WatchBody(Request):
     tiles: Annotated[
         list[Annotated[int, Interval(ge=0, le=9_999)]],
         Len(0, LIMITS.tiles),
-        FailFast(),
+        FirstWrong(),
         Field(description="Test examples whose predictions are watched."),
     ] = Field(default_factory=list)
 

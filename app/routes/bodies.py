@@ -20,6 +20,9 @@ from app.settings import Limits
 MOST_KEYS = 64
 """Keys in one object; the largest that any route reads has fewer than 20."""
 
+MOST_CONTAINERS = 10_000
+"""Lists and objects in one body; the largest batch of images has 7,426. A parser makes a million of them very slowly."""
+
 STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 ONLY_BRACKETS = {code: None for code in range(128) if chr(code) not in "[]{}"} | {ord("{"): "[", ord("}"): "]"}
@@ -64,6 +67,8 @@ def read_json(raw: bytes, depth: int = Limits().json_depth) -> Any:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest(f"The body is not UTF-8 text (byte {error.start + 1:,}).", code="not_json") from None
+    if text.count("[") + text.count("{") > MOST_CONTAINERS:
+        raise BadRequest(f"The body holds more than {MOST_CONTAINERS:,} lists and objects.", code="too_many_lists")
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except RecursionError:

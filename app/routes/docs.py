@@ -25,7 +25,7 @@ async def read_docs(request: Request) -> HTMLResponse:
         for name, schema in sorted(document["components"]["schemas"].items())
     ]
     context = {"active": "docs", "info": document["info"], "groups": groups, "schemas": schemas}
-    return render("docs.html", context)
+    return render("docs.html", {**context, "names": list(document["components"]["schemas"])})
 
 
 def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
