@@ -232,9 +232,7 @@ def run_spec(draft: Draft, trainer: Mapping[str, str]) -> RunSpec:
     if builder.problem:
         raise Unprocessable(builder.problem, code="impossible_spec")
     _, values = read_fields(SETTINGS, draft.settings)
-    specs = [
-        LAYER_SPECS[kind](**read_fields(fields_of(LAYER_SPECS[kind]), typed)[1]) for kind, typed in draft.layers
-    ]
+    specs = [LAYER_SPECS[kind](**read_fields(fields_of(LAYER_SPECS[kind]), typed)[1]) for kind, typed in draft.layers]
     return replace(_spec(draft, specs, values), **_trained_by(trainer))
 
 

@@ -122,9 +122,13 @@ def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-@cache
 def fields_of(spec: type) -> Mapping[str, Field]:
     """Every number of a spec class as an empty Field, in the order in which the class has them."""
+    return _fields_of(spec)
+
+
+@cache
+def _fields_of(spec: Any) -> Mapping[str, Field]:
     found = {}
     hints = get_type_hints(spec, include_extras=True)
     for name in (item.name for item in fields(spec)):
@@ -218,12 +222,12 @@ def trainer_changes(run: Mapping[str, Any], typed: Mapping[str, str]) -> RunChan
 
 
 def _as_changes(run: Mapping[str, Any], changed: dict[str, Any]) -> RunChanges:
-    stop = {key: changed.pop(key) for key in STOPS if key in changed}
-    inner = {key: changed.pop(key) for key in ("rho", "epsilon", "beta1", "beta2") if key in changed}
+    stop: dict[str, Any] = {key: changed.pop(key) for key in STOPS if key in changed}
+    inner: dict[str, Any] = {key: changed.pop(key) for key in ("rho", "epsilon", "beta1", "beta2") if key in changed}
     if stop:
         changed["stop"] = StopSpec(**{**run["stop"], **stop})
     if inner:
-        rates = {key: changed.pop(key) for key in ("learning_rate", "momentum") if key in changed}
+        rates: dict[str, Any] = {key: changed.pop(key) for key in ("learning_rate", "momentum") if key in changed}
         changed["optimizer"] = optimizer_from({**run["optimizer"], **inner, **rates})
     return RunChanges(**changed)
 

@@ -4,9 +4,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
+from engine.errors import FormatError
+from engine.formats.strict_json import parse
 from engine.specs import Conv2D, Dense, Dropout, Flatten, LayerSpec, MaxPool2D, ReLU, Sigmoid, Tanh, tagged
+from engine.validation import read_value
+
+LONGEST = 100_000
+"""Characters of a pasted network; the largest legal one has a few thousand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a pasted text was understood to be; `crop` is None where the text does not say."""
+
+    layers: tuple[LayerSpec, ...]
+    format: str
+    crop: int | None
+    notice: str
+
+
+def read_network(text: str) -> Reading:
+    """Nabla's list of layers or convnetjs's code. Raises FormatError or SpecError in words for the person."""
+    text = text.strip()
+    if not text:
+        raise FormatError("Paste a network first: Nabla's list of layers, or layer_defs of convnetjs.")
+    if len(text) > LONGEST:
+        raise FormatError(f"This is too long for a network: {len(text):,} characters, at most {LONGEST:,}.")
+    if text[0] in "[{":
+        return _read_json(text)
+    if "import" in text or "Network.build" in text:
+        raise FormatError("Python is not read here, for it would have to be run. Paste Nabla's list or layer_defs.")
+    raise FormatError("This is neither Nabla's list of layers nor layer_defs of convnetjs.")
+
+
+def _read_json(text: str) -> Reading:
+    value = parse(text.encode(), LONGEST * 4)
+    if isinstance(value, dict):
+        value = value.get("network")
+    layers = read_value(tuple[LayerSpec, ...], value, "/network")
+    return Reading(layers, "nabla", None, f"Read: {len(layers)} layers.")
 
 
 def write_network(specs: Sequence[LayerSpec], style: str, crop: int) -> str:

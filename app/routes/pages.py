@@ -12,7 +12,7 @@ from app.deps import RunsService, SettingsInUse
 from app.routes.builder import build, draft_of_run, layer_of
 from app.routes.forms import trainer_form
 from app.routes.views import command_states, snippets
-from app.templating import environment, render
+from app.templating import render
 from engine.presets import PRESETS
 from engine.shapes import plan
 
@@ -29,9 +29,7 @@ async def digits(request: Request, runs: RunsService, run: str | None = None) ->
 
 
 @router.get("/runs")
-async def my_runs(
-    runs: RunsService, cursor: Annotated[str | None, Query(max_length=200)] = None
-) -> HTMLResponse:
+async def my_runs(runs: RunsService, cursor: Annotated[str | None, Query(max_length=200)] = None) -> HTMLResponse:
     page = await runs.list(50, cursor)
     return render("runs.html", {"active": "runs", "page": page, "presets": presets()})
 

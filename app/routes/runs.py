@@ -29,8 +29,8 @@ router = APIRouter(include_in_schema=False)
 
 async def typed(request: Request) -> dict[str, str]:
     """The texts of a posted form; of a name that comes twice, the last."""
-    form = await request.form(max_files=1, max_fields=400)
-    return {name: value for name, value in form.items() if isinstance(value, str)}
+    async with request.form(max_files=1, max_fields=400) as form:
+        return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 def go_to(request: Request, run: dict[str, Any]) -> Response:
@@ -63,12 +63,12 @@ async def create(request: Request, runs: RunsService) -> Response:
 @router.post("/models")
 async def load(request: Request, runs: RunsService) -> Response:
     """A saved network, as a file or pasted, as a new paused run."""
-    form = await request.form(max_files=1, max_fields=4, max_part_size=48 * 2**20)
-    file, text = form.get("file"), form.get("text")
-    if isinstance(file, UploadFile) and file.filename:
-        return go_to(request, await runs.import_model(await file.read(), file.filename))
-    if isinstance(text, str) and text.strip():
-        return go_to(request, await runs.import_model(text.encode(), "pasted.json"))
+    async with request.form(max_files=1, max_fields=4, max_part_size=48 * 2**20) as form:
+        file, text = form.get("file"), form.get("text")
+        if isinstance(file, UploadFile) and file.filename:
+            return go_to(request, await runs.import_model(await file.read(), file.filename))
+        if isinstance(text, str) and text.strip():
+            return go_to(request, await runs.import_model(text.encode(), "pasted.json"))
     raise BadRequest("Choose a file or paste a network first.", code="nothing_to_load")
 
 
@@ -100,7 +100,9 @@ async def step(run_id: str, runs: RunsService, count: Annotated[int, Form(ge=1, 
 
 
 @router.post("/runs/{run_id}/reset")
-async def reset(run_id: str, runs: RunsService, seed: Annotated[Literal["same", "new"], Form()] = "same") -> HTMLResponse:
+async def reset(
+    run_id: str, runs: RunsService, seed: Annotated[Literal["same", "new"], Form()] = "same"
+) -> HTMLResponse:
     """Back to update 0, with the same initial weights or those of a new seed."""
     new = secrets.randbelow(1_000_000) if seed == "new" else None
     return commands_fragment(await runs.reset(run_id, seed=new))

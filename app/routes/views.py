@@ -41,7 +41,7 @@ def command_states(run: Mapping[str, Any]) -> Commands:
     next_state = "paused" if state in ("running", "queued") else "running"
     waiting = state == "queued"
     return Commands(
-        word=WORDS.get(state, state),
+        word=WORDS[state],
         next_state=next_state,
         toggle_reason="" if state in MAY_BECOME[next_state] else _reason(state),
         step_reason="" if state in STEPPABLE else _reason(state),
@@ -62,7 +62,7 @@ def _reason(state: str) -> str:
 
 
 def state_word(run: Mapping[str, Any]) -> str:
-    return WORDS.get(run["state"], run["state"])
+    return WORDS[run["state"]]
 
 
 def moment(iso: str) -> str:
@@ -87,7 +87,7 @@ def evaluation_view(evaluation: Mapping[str, Any], classes: list[str]) -> dict[s
                 "name": classes[predicted],
                 "count": count,
                 "hit": predicted == truth,
-                "level": 0 if predicted == truth or not count else 1 + (count > total / 250) + (count > total * 3 / 250),
+                "level": 0 if predicted == truth else (count > 0) + (count > 0.004 * total) + (count > 0.012 * total),
             }
             for predicted, count in enumerate(counts)
         ]

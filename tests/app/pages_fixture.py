@@ -78,6 +78,7 @@ class FakeRuns:
         return {"items": [self.run] if self.run else [], "next": None}
 
     async def create(self, spec: RunSpec, *, state: str = "running", idempotency_key: str | None = None) -> Any:
+        assert idempotency_key is None
         self.created.append(spec)
         self.run = run_document(spec, state=state, step=0)
         return self.run

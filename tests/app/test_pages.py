@@ -263,7 +263,7 @@ async def test_what_is_legal_is_taken_over_beside_what_is_not() -> None:
     async with browser(service) as client:
         changes = trainer(batch_size="0", learning_rate="0,5", accuracy="98.5 %")
         await client.patch(f"{RUN}/trainer", data=changes, headers=HTMX)
-    (_, asked), = service.asked
+    ((_, asked),) = service.asked
     assert (asked.learning_rate, asked.batch_size) == (0.5, None)
     assert asked.stop.accuracy == pytest.approx(0.985)
 
@@ -402,7 +402,7 @@ async def test_the_network_in_the_form_is_started_with_the_trainer_s_settings() 
         answer = await client.post("/runs", data=form, headers=HTMX)
         assert answer.headers["hx-redirect"]
         refused = await client.post("/runs", data=network_form(DENSE, POOLING), headers=HTMX)
-    spec, = service.created
+    (spec,) = service.created
     assert spec.network[-1] == Dense(units=10)
     assert spec.optimizer == replace(Adam(), learning_rate=0.01)
     assert (spec.name, spec.seed, spec.batch_size) == ("mine", 7, 50)
@@ -416,10 +416,36 @@ async def test_a_run_s_own_network_stands_in_the_builder() -> None:
     assert "<b>5,994</b>" in html
 
 
-@pytest.mark.parametrize(("style", "words"), [("nabla", '"conv2d"'), ("convnetjs", "layer_defs.push"), ("python", "Network.build")])
+@pytest.mark.parametrize(
+    ("style", "words"), [("nabla", '"conv2d"'), ("convnetjs", "layer_defs.push"), ("python", "Network.build")]
+)
 async def test_the_network_stands_beside_the_table_as_text(style: str, words: str) -> None:
     html = await edit("/network/builder", network_form(CONVOLUTION, DENSE, format=style))
     assert words in html.replace("&#34;", '"')
+
+
+async def test_pasted_text_becomes_the_table() -> None:
+    text = '[{"type": "dense", "units": 30}, {"type": "tanh"}, {"type": "dense", "units": 10}]'
+    html = await edit("/network/text", network_form(CONVOLUTION, DENSE, text=text))
+    assert kinds(html) == ["dense", "tanh", "dense"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "Paste a network first"),
+        ("import torch", "Python is not read here"),
+        ("hello", "neither Nabla"),
+        ('[{"type": "dense", "units": 30}', "not readable as JSON"),
+        ('[{"type": "dense", "units": 0}]', "Units of layer 1 must be at least 1"),
+        ('[{"type": "lstm"}]', "needs a “type” that is one of"),
+    ],
+)
+async def test_text_that_cannot_be_read_stays_with_the_reason(text: str, reason: str) -> None:
+    html = await edit("/network/text", network_form(CONVOLUTION, DENSE, text=text))
+    assert kinds(html) == ["conv2d", "dense"]
+    assert reason in html
+    assert Page(html).all("textarea", **{"aria-invalid": "true"})
 
 
 # ---- The list of runs ----------------------------------------------------------------------------------------------------------------
