@@ -6,7 +6,6 @@ width is a run of N neighbours in memory, so copies, maxima and sums over window
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,8 +18,10 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 Shape: TypeAlias = tuple[int, ...]
 
 
-def check_shape(name: str, array: npt.NDArray[Any], expected: Sequence[int | None]) -> None:
+def check_shape(name: str, array: npt.NDArray[Any], expected: tuple[int | None, ...]) -> None:
     """Raise ShapeError unless `array` has the shape `expected`; `None` stands for any length (the batch)."""
+    if array.shape == expected:
+        return
     if len(array.shape) == len(expected) and all(e in (None, n) for n, e in zip(array.shape, expected, strict=True)):
         return
     wanted = ", ".join("N" if e is None else str(e) for e in expected)

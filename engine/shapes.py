@@ -145,9 +145,14 @@ def _buffer_values(layer: LayerPlan) -> int:
     match layer.spec:
         case Conv2D() as spec:
             channels, height, width = layer.input_shape
-            padded = channels * (height + 2 * spec.padding) * (width + 2 * spec.padding)
+            rows = height + 2 * spec.padding
+            padded = channels * rows * (width + 2 * spec.padding)
             columns = channels * spec.kernel_size**2 * prod(layer.output_shape[1:])
-            return 2 * (padded + columns) + 2 * outputs
+            # Winograd's form keeps t / m ≤ (k + 1) / 2 numbers for each pixel, and for each product as many rows more
+            # as the kernel is high.
+            spread = 2 * rows * spec.filters * layer.output_shape[2]
+            winograd = (spec.kernel_size + 1) * (2 * padded + spread) if spec.stride == 1 else 0
+            return 3 * padded + max(2 * columns, winograd) + 2 * outputs
         case Dense():
             return inputs + outputs
         case MaxPool2D():

@@ -41,8 +41,8 @@ class Layer(ABC):
 
         `inputs` must stay unchanged until `backward`.
         """
-        check_shape(f"Inputs of {type(self).__name__}", inputs, (*self.input_shape, None))
-        if inputs.shape[-1] != self.batch_size:
+        if inputs.shape != (*self.input_shape, self.batch_size):
+            check_shape(f"Inputs of {type(self).__name__}", inputs, (*self.input_shape, None))
             self.batch_size = inputs.shape[-1]
             self.bind(self.batch_size)
         return self._forward(inputs)

@@ -90,18 +90,23 @@ class WinogradProduct:
         # Gradients of the products, with rows of zeros above and below, for the same windows on the way back.
         spread = np.zeros((length, outputs + 2 * (size - 1), filters, pieces * batch_size), dtype)
         self._product_gradients = spread[:, size - 1 : size - 1 + outputs]
-        self._weight_value_gradients = empty(length, outputs, filters, size * channels)
-        self._weight_value_sums = empty(length, filters, size * channels)
+        self._weight_value_gradients = empty(length, filters, size * channels)
+        self._row_gradients = empty(length, filters, size * channels)
 
         first, last = pad, min(pad + height, outputs + size - 1)  # input rows that any output looks at
         self._gradient_rows = _row_windows(spread, outputs + size - 1, size)[:, first:last]
         self._flipped = empty(length, channels, size, filters)
         self._value_gradients = empty(length, last - first, channels, pieces * batch_size)
         self._piece_gradients = empty(length, last - first, channels, pieces, batch_size)
-        self._padded_gradients = empty(height, channels, width + 2 * pad, batch_size)
-        self._inputs_gradients = self._padded_gradients[:, :, pad : pad + width].swapaxes(0, 1)
-        reached = self._padded_gradients[: last - first]
-        self._reached = [reached[:, :, s : s + pool * (pieces - 1) + 1 : pool] for s in range(length)]
+        # Pixel s of piece x is column m·x + s of the padded row. Gathered as (s mod m, row, channel, x + s // m, N) all
+        # pieces add up in long runs; one copy then brings the columns into order, (row, channel, x, s mod m, N).
+        reached = pieces + (length - 1) // pool
+        self._by_phase = empty(pool, last - first, channels, reached, batch_size)
+        self._phases = [self._by_phase[s % pool, :, :, s // pool : s // pool + pieces] for s in range(length)]
+        padded_gradients = np.zeros((height, channels, max(reached * pool, pad + width), batch_size), dtype)
+        in_order = padded_gradients[: last - first, :, : reached * pool]
+        self._in_order = in_order.reshape(*in_order.shape[:2], reached, pool, batch_size)
+        self._inputs_gradients = padded_gradients[:, :, pad : pad + width].swapaxes(0, 1)
 
     def forward(self, inputs: Array) -> None:
         """Fill `cells` from `inputs` (C, H, W, N)."""
@@ -117,9 +122,11 @@ class WinogradProduct:
     def weight_gradients(self) -> None:
         """Fill the convolution's weight gradients: `forward` transposed, from the last step to the first."""
         _transform(self._a.T, self._output_gradients, self._product_gradients)
-        np.matmul(self._product_gradients, self._value_rows.swapaxes(2, 3), out=self._weight_value_gradients)
-        np.sum(self._weight_value_gradients, axis=1, out=self._weight_value_sums)
-        _transform(self._g.T, self._weight_value_sums, self._weights)
+        self._weight_value_gradients.fill(0)
+        for row in range(self._product_gradients.shape[1]):
+            values = self._value_rows[:, row].swapaxes(1, 2)
+            self._weight_value_gradients += np.matmul(self._product_gradients[:, row], values, out=self._row_gradients)
+        _transform(self._g.T, self._weight_value_gradients, self._weights)
         np.copyto(self._convolution.weight_gradients.transpose(3, 0, 2, 1), self._weights)
 
     def input_gradients(self) -> Array:
@@ -131,9 +138,10 @@ class WinogradProduct:
         length, channels = self._flipped.shape[:2]
         np.matmul(self._flipped.reshape(length, 1, channels, -1), self._gradient_rows, out=self._value_gradients)
         _transform(self._b.T, self._value_gradients, self._piece_gradients)
-        self._padded_gradients.fill(0)
-        for pixels, gradients in zip(self._reached, self._piece_gradients, strict=True):
-            pixels += gradients
+        self._by_phase.fill(0)
+        for phase, gradients in zip(self._phases, self._piece_gradients, strict=True):
+            phase += gradients
+        np.copyto(self._in_order, np.moveaxis(self._by_phase, 0, 3))
         return self._inputs_gradients
 
 
