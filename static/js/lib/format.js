@@ -13,7 +13,7 @@ const formatters = new Map();
 function formatter(low, high) {
   const key = `${low} ${high}`;
   let found = formatters.get(key);
-  if (!found) formatters.set(key, found = new Intl.NumberFormat("en", { minimumFractionDigits: low, maximumFractionDigits: high }));
+  if (!found) formatters.set(key, found = new Intl.NumberFormat("en", { minimumFractionDigits: low, maximumFractionDigits: high, roundingMode: "halfEven" }));
   return found;
 }
 
