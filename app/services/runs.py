@@ -2,14 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import json
+import secrets
+import string
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeAlias
 
+from app import __version__
+from app.channel import ROWS_PER_EVENT
+from app.errors import BadRequest, Busy, Conflict, NotFound, Problem, Unprocessable
+from app.services.description import describe, describe_layers, nothing_yet
+from app.services.live import LiveRuns, utc_now
 from app.settings import Settings
-from app.store.database import Database
+from app.store import runs as rows
+from app.store.database import Database, StoreUnavailableError
+from app.store.runs import StoredRun
+from app.wire.points import Points, no_points
+from app.workers.messages import (
+    Change,
+    Discard,
+    Evaluate,
+    Export,
+    Import,
+    ListExamples,
+    Predict,
+    ReadLayer,
+    Reset,
+    Step,
+)
 from app.workers.pool import Pool
+from app.workers.states import SENTENCES
+from engine.datasets.mnist import CLASSES
+from engine.errors import SpecError
+from engine.shapes import check_run
 from engine.specs import OptimizerSpec, RunSpec, Split, StopSpec
+
+Json: TypeAlias = dict[str, Any]
+Jsons: TypeAlias = list[Json]
+
+ID_LETTERS = string.ascii_lowercase + string.digits
+ID_LENGTH = 16
+CREATE_SECONDS = 1.0
+"""A run that is not open by then is answered as queued; its stream tells when it begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,38 +63,287 @@ class RunChanges:
     stop: StopSpec | None = None
     optimizer: OptimizerSpec | None = None
 
+    def hyperparameters(self) -> Json:
+        """All but the state, by name, where given."""
+        return {
+            f.name: value for f in fields(self) if f.name != "state" and (value := getattr(self, f.name)) is not None
+        }
+
 
 class Runs:
-    """Wired in the lifespan: `runs = Runs(Pool(settings), Database(settings.data), settings)`, `await runs.start()`, `await runs.close()`.
+    """Wired in the lifespan: `start()` there, `close()` at its end.
 
-    On SIGTERM the server calls `end_streams()` (from its own thread of the loop), so that open streams end with a
-    `close` event before uvicorn waits for them. `close()` then checkpoints every run.
+    On SIGTERM the server calls `end_streams()` at once, so that open streams end with a `close` event before uvicorn
+    waits for them. `close()` then has every run saved.
     """
 
     def __init__(self, pool: Pool, store: Database, settings: Settings) -> None:
-        self._pool, self._store, self._settings = pool, store, settings
+        self._pool, self._store, self._limits = pool, store, settings.limits
+        self._live = LiveRuns(pool, store, settings.limits)
+        self._stored = 0
+        self._keys: dict[str, asyncio.Lock] = {}
 
-    async def start(self) -> None: ...
-    async def close(self) -> None: ...
-    def end_streams(self, reason: str = "The server is stopping.") -> None: ...
-    async def health(self) -> dict[str, Any]: ...
-    async def create(self, spec: RunSpec, *, state: Literal["running", "paused"] = "running", idempotency_key: str | None = None) -> dict[str, Any]: ...
-    async def list(self, limit: int = 20, cursor: str | None = None) -> dict[str, Any]: ...
-    async def get(self, id: str) -> dict[str, Any]: ...
-    async def current(self) -> dict[str, Any] | None: ...
-    async def delete(self, id: str) -> None: ...
-    async def change(self, id: str, changes: RunChanges) -> dict[str, Any]: ...
-    async def step(self, id: str, count: int) -> dict[str, Any]: ...
-    async def reset(self, id: str, *, seed: int | None = None) -> dict[str, Any]: ...
-    async def metrics(self, id: str) -> dict[str, Any]: ...
-    async def layers(self, id: str) -> list[dict[str, Any]]: ...
-    async def layer(self, id: str, index: int, what: set[str], example: dict[str, Any] | None) -> dict[str, Any]: ...
-    async def predict(self, id: str, *, inputs: list[Any] | None = None, ink: dict[str, Any] | None = None) -> dict[str, Any]:
-        """`ink` is `{"ink": [[…]]}` or `{"ink_base64": …, "size": n}`, as on the wire."""
-    async def evaluate(self, id: str, split: Split, *, crops: int | None = None) -> dict[str, Any]: ...
-    async def examples(self, id: str, split: Split, *, which: Literal["all", "mistakes"] = "all", truth: int | None = None, predicted: int | None = None, offset: int = 0, limit: int = 18, seed: int | None = None) -> dict[str, Any]: ...
-    async def export(self, id: str, format: Literal["native", "convnetjs"]) -> tuple[str, str, bytes]: ...
-    async def import_model(self, body: bytes, filename: str) -> dict[str, Any]: ...
-    async def watch(self, id: str, watch_id: str, watch: dict[str, Any]) -> None: ...
-    async def subscribe(self, id: str, views: frozenset[str], watch_id: str | None, last_event_id: str | None) -> AsyncIterator[bytes]:
-        """`stream = await runs.subscribe(...)` refuses before the response begins; then iterate, and `aclose()` it in the end."""
+    async def start(self) -> None:
+        """Raises StartupError when the data folder cannot be used."""
+        await asyncio.to_thread(self._store.open)
+        self._stored = await self._store.call(rows.count)
+        await self._live.start()
+
+    async def close(self) -> None:
+        await self._live.close()
+        await asyncio.to_thread(self._store.close)
+
+    def end_streams(self, reason: str = "The server is stopping.") -> None:
+        self._live.end_streams(reason)
+
+    async def health(self) -> Json:
+        """Never waits for a worker."""
+        return {
+            "status": "ok",
+            "version": __version__,
+            "workers": sum(worker.ready for worker in self._pool.workers),
+            "runs": self._live.running,
+            "notice": self._store.notice,
+        }
+
+    # ---- Creating and finding --------------------------------------------------------------------------------------------
+
+    async def create(
+        self, spec: RunSpec, *, state: Literal["running", "paused"] = "running", idempotency_key: str | None = None
+    ) -> Json:
+        """A new run. The same key with the same request again answers with the run that it made the first time."""
+        try:
+            check_run(spec, (1, spec.dataset.crop, spec.dataset.crop), len(CLASSES))
+        except SpecError as error:
+            raise Unprocessable(str(error), field=error.field, code=error.code) from error
+        if idempotency_key is None:
+            return await self._create(spec, state, None, "")
+        digest = hashlib.sha256(json.dumps([spec.to_dict(), state], sort_keys=True).encode()).hexdigest()
+        lock = self._keys.setdefault(idempotency_key, asyncio.Lock())
+        try:
+            async with lock:
+                if (earlier := await self._store.call(rows.find_key, idempotency_key)) is None:
+                    return await self._create(spec, state, idempotency_key, digest)
+        finally:
+            if not lock.locked():
+                self._keys.pop(idempotency_key, None)
+        if earlier[0] != digest:
+            raise Unprocessable("This Idempotency-Key came with another request before.", code="idempotency_key_reused")
+        return await self.get(earlier[1])
+
+    async def _create(self, spec: RunSpec, state: str, key: str | None, digest: str) -> Json:
+        self._check_room()
+        await self._live.make_room()
+        stored = StoredRun(
+            id=new_id(),
+            created=utc_now(),
+            owner="local",
+            spec=spec.to_dict(),
+            state=state,
+            sentence=SENTENCES[state],
+            generation=0,
+            snapshot=nothing_yet(),
+        )
+        await self._insert(stored, key, digest)
+        held = self._live.hold(stored)
+        held.wish = state
+        held.channel.run |= {"state": "queued", "sentence": SENTENCES["queued"]}
+        opening = asyncio.create_task(self._live.open(held))
+        done, _ = await asyncio.wait({opening}, timeout=CREATE_SECONDS)
+        if done and (error := opening.exception()) is not None and not isinstance(error, Busy):
+            await self.delete(stored.id)
+            raise error
+        return dict(held.channel.run)
+
+    async def _insert(self, stored: StoredRun, key: str | None, digest: str) -> None:
+        """On the disk before anybody is told; a disk that takes nothing gets it later, and the notice says so."""
+        self._stored += 1
+        try:
+            await self._store.call(rows.insert_with_key, stored, key, digest)
+        except StoreUnavailableError:
+            self._store.post(rows.insert_with_key, stored, key, digest)
+
+    def _check_room(self) -> None:
+        if self._stored >= self._limits.runs_stored:
+            raise Conflict(
+                f"{self._limits.runs_stored:,} runs are kept already. Delete one to make room.", code="too_many_runs"
+            )
+
+    async def list(self, limit: int = 20, cursor: str | None = None) -> Json:
+        """Newest first. `next` is the cursor of the following page, or None."""
+        before: int | None = None
+        if cursor is not None:
+            if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 15:
+                raise BadRequest("This cursor is not one that a list has given.", code="bad_cursor")
+            before = int(cursor)
+        limit = max(1, min(limit, self._limits.page))
+        page = await self._store.call(rows.newest, limit + 1, before)
+        items = [self._present(stored) for stored in page[:limit]]
+        return {"items": items, "next": str(page[limit - 1].number) if len(page) > limit else None}
+
+    def _present(self, stored: StoredRun) -> Json:
+        held = self._live.peek(stored.id)
+        return describe(stored) if held is None else dict(held.channel.run)
+
+    async def get(self, id: str) -> Json:
+        return dict((await self._live.find(id)).channel.run)
+
+    async def current(self) -> Json | None:
+        """The newest run, if there is any."""
+        newest = await self._store.call(rows.newest, 1, None)
+        return self._present(newest[0]) if newest else None
+
+    async def delete(self, id: str) -> None:
+        """With its history and checkpoints; open streams of it end."""
+        held = await self._live.find(id)
+        self._pool.settle(id)
+        try:
+            await self._live.command(Discard(run=id))
+        finally:
+            self._live.drop(held)
+            self._stored -= 1
+            self._store.post(rows.delete, id)
+
+    # ---- Commands ----------------------------------------------------------------------------------------------------------
+
+    async def change(self, id: str, changes: RunChanges) -> Json:
+        """New hyperparameters, then a new state. Conflict names the state that does not allow it."""
+        held = await self._live.find(id)
+        values = changes.hyperparameters()
+        if values or changes.state is not None:
+            await self._live.ask(held, Change(run=id, values=values, state=changes.state))
+        return dict(held.channel.run)
+
+    async def step(self, id: str, count: int) -> Json:
+        """Exactly `count` updates of a paused run; answers when they are done."""
+        if not 1 <= count <= self._limits.steps:
+            raise Unprocessable(f"1 to {self._limits.steps:,} updates at a time.", field="/count")
+        held = await self._live.find(id)
+        await self._live.ask(held, Step(run=id, count=count))
+        return dict(held.channel.run)
+
+    async def reset(self, id: str, *, seed: int | None = None) -> Json:
+        """Step 0 again, with the same initial weights or those of another seed."""
+        held = await self._live.find(id)
+        try:
+            await self._live.ask(held, Reset(run=id, seed=seed))
+        except Problem:
+            if held.state != "interrupted" or self._pool.is_settled(id):
+                raise
+            await self._live.begin_anew(held)  # what was saved cannot be read, and is not needed
+            await self._live.ask(held, Reset(run=id, seed=seed))
+        return dict(held.channel.run)
+
+    # ---- Looking -------------------------------------------------------------------------------------------------------------
+
+    async def metrics(self, id: str) -> Json:
+        """All points as columns, assembled piece by piece so that nobody has to wait for a long history."""
+        history = (await self._live.find(id)).channel.history
+        points: Points = no_points()
+        while len(points["step"]) < len(history):
+            start = len(points["step"])
+            for column, values in history.points(start, start + ROWS_PER_EVENT).items():
+                points[column] += values
+            await asyncio.sleep(0)
+        return points
+
+    async def layers(self, id: str) -> Jsons:
+        return describe_layers((await self._live.find(id)).spec)
+
+    async def layer(self, id: str, index: int, what: set[str], example: Json | None) -> Json:
+        held = await self._live.find(id)
+        if not 0 <= index < len(held.spec.network):
+            raise NotFound(f"The layers of this network are numbered from 0 to {len(held.spec.network) - 1}.")
+        answer: Json = await self._live.ask(held, ReadLayer(run=id, index=index, what=frozenset(what), example=example))
+        return answer
+
+    async def predict(self, id: str, *, inputs: Jsons | None = None, ink: Json | None = None) -> Json:
+        """`inputs` are images; `ink` is one drawing, as rows, `{"ink": rows}` or `{"ink_base64": …, "size": n}`."""
+        held = await self._live.find(id)
+        if inputs is not None and not 1 <= len(inputs) <= self._limits.batch:
+            raise Unprocessable(f"1 to {self._limits.batch} images at a time.", field="/inputs")
+        answer: Json = await self._live.ask(held, Predict(run=id, inputs=inputs, ink=ink))
+        return answer
+
+    async def evaluate(self, id: str, split: Split, *, crops: int | None = None) -> Json:
+        """Accuracy, loss and confusion matrix with the weights of this moment."""
+        held = await self._live.find(id)
+        answer: Json = await self._live.ask(held, Evaluate(run=id, split=split, crops=crops))
+        return answer
+
+    async def examples(
+        self,
+        id: str,
+        split: Split,
+        *,
+        which: Literal["all", "mistakes"] = "all",
+        truth: int | None = None,
+        predicted: int | None = None,
+        offset: int = 0,
+        limit: int = 18,
+        seed: int | None = None,
+    ) -> Json:
+        """One page of a split's examples with the classes they are taken for."""
+        held = await self._live.find(id)
+        command = ListExamples(
+            run=id,
+            split=split,
+            which=which,
+            truth=truth,
+            predicted=predicted,
+            offset=max(0, offset),
+            limit=max(1, min(limit, self._limits.examples)),
+            seed=seed,
+        )
+        answer: Json = await self._live.ask(held, command)
+        return answer
+
+    # ---- Files ---------------------------------------------------------------------------------------------------------------
+
+    async def export(self, id: str, format: Literal["native", "convnetjs"]) -> tuple[str, str, bytes]:
+        """File name, media type and content."""
+        held = await self._live.find(id)
+        answer: tuple[str, str, bytes] = await self._live.ask(held, Export(run=id, format=format))
+        return answer
+
+    async def import_model(self, body: bytes, filename: str) -> Json:
+        """A new, paused run from a file."""
+        self._check_room()
+        await self._live.make_room()
+        id = new_id()
+        self._pool.settle(id)
+        try:
+            spec, snapshot = await self._live.command(Import(run=id, body=body, filename=filename))
+        except Problem:
+            self._pool.forget(id)
+            raise
+        stored = StoredRun(
+            id=id,
+            created=utc_now(),
+            owner="local",
+            spec=spec.to_dict(),
+            state=snapshot.pop("state"),
+            sentence=snapshot.pop("sentence"),
+            generation=0,
+            snapshot=snapshot,
+        )
+        await self._insert(stored, None, "")
+        return dict(self._live.hold(stored).channel.run)
+
+    # ---- Watching ------------------------------------------------------------------------------------------------------------
+
+    async def watch(self, id: str, watch_id: str, watch: Json) -> None:
+        """What one page looks at: an example, whether with gradients, and up to `limits.tiles` test examples."""
+        if len(watch.get("tiles") or ()) > self._limits.tiles:
+            raise Unprocessable(f"At most {self._limits.tiles} tiles.", field="/tiles")
+        await self._live.watch(await self._live.find(id), watch_id, watch)
+
+    async def subscribe(
+        self, id: str, views: frozenset[str], watch_id: str | None, last_event_id: str | None
+    ) -> AsyncIterator[bytes]:
+        """The run's stream, as bytes. Refuses before the response begins; iterate, and `aclose()` in the end."""
+        return self._live.stream(await self._live.find(id), views, watch_id, last_event_id)
+
+
+def new_id() -> str:
+    return "".join(secrets.choice(ID_LETTERS) for _ in range(ID_LENGTH))

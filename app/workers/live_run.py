@@ -164,13 +164,13 @@ class LiveRun:
 
     # ---- Life ------------------------------------------------------------------------------------------------------------
 
-    def change(self, spec: RunSpec | None, state: str | None) -> None:
+    def change(self, values: dict[str, Any], state: str | None) -> None:
         """New hyperparameters, then a new state. Raises ConflictError or SpecError, and then nothing was changed."""
         if state is not None and self.state not in MAY_BECOME[state]:
             wish = {"running": "Running", "paused": "Pausing", "stopped": "Stopping"}[state]
             raise ConflictError(refusal(wish, self.state))
-        if spec is not None:
-            self.adopt(spec)
+        if values:
+            self.trainer.change(**values)
             self._send(Changed(self.id, self.trainer.spec))
             self._save_at = self.recorder.seconds
         if state == "running" and self.state != "running":

@@ -56,10 +56,10 @@ class Discard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """New live hyperparameters (`spec`; None: as they are), then a new state (None: as it is)."""
+    """New live hyperparameters, by the names of `Trainer.change`, then a new state (None: as it is)."""
 
     run: str
-    spec: RunSpec | None = None
+    values: dict[str, Any]
     state: str | None = None
 
 

@@ -157,6 +157,8 @@ class Pool:
         self._home(command).outbox.put(Request(0, command))
 
     def _home(self, command: Command) -> Worker:
+        if command.run not in self._homes:
+            raise WorkerDiedError
         worker = self.workers[self._homes[command.run]]
         if len(worker.waiting) > MOST_UNANSWERED or worker.outbox.qsize() > MOST_UNANSWERED:
             raise PoolBusyError
@@ -224,6 +226,8 @@ class Pool:
             pause = min(LONGEST_PAUSE, 0.25 * 2 ** self._false_starts[worker.slot])
         culprit = worker.pulse.run.decode() or None
         runs = [run for run, slot in self._homes.items() if slot == worker.slot]
+        for run in runs:
+            del self._homes[run]
         if pause:
             self._loop.call_later(pause, self._replace, worker, Death(exit, runs, culprit))
         else:

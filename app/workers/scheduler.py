@@ -171,8 +171,8 @@ class Scheduler:
                 run.save()
                 run.flush()
                 del self._runs[command.run]
-            case Change(spec=spec, state=state):
-                run.change(spec, state)
+            case Change(values=values, state=state):
+                run.change(values, state)
             case Reset(seed=seed):
                 run.reset(seed)
             case Step(count=count):

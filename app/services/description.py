@@ -1,0 +1,94 @@
+"""The Run JSON of the API, made of a run's spec and what is stored of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.store.runs import StoredRun
+from app.workers.recorder import METRICS
+from engine.datasets.mnist import CLASSES
+from engine.shapes import plan
+from engine.specs import RunSpec, tagged
+from engine.validation import read_run_spec
+
+TEST_EXAMPLES = 10_000
+SNAPSHOT = ("step", "examples", "epoch", "seconds", "metrics")
+
+
+def nothing_yet() -> dict[str, Any]:
+    """The snapshot of a run that has not begun."""
+    return {"step": 0, "examples": 0, "epoch": 0.0, "seconds": 0.0, "metrics": dict.fromkeys(METRICS)}
+
+
+def describe(stored: StoredRun) -> dict[str, Any]:
+    """The whole Run JSON."""
+    return {
+        **describe_spec(read_run_spec(stored.spec)),
+        "id": stored.id,
+        "state": stored.state,
+        "sentence": stored.sentence,
+        **stored.snapshot,
+        "created": stored.created,
+        "owner": stored.owner,
+        "generation": stored.generation,
+        "links": links(stored.id),
+    }
+
+
+def describe_spec(spec: RunSpec) -> dict[str, Any]:
+    """The part of the Run JSON that follows from the spec alone."""
+    layers = plan(spec.network, (1, spec.dataset.crop, spec.dataset.crop))
+    return {
+        **spec.to_dict(),
+        "dataset": {
+            **tagged(spec.dataset),
+            "classes": list(CLASSES),
+            "input_shape": [spec.dataset.crop, spec.dataset.crop, 1],
+            "train_examples": spec.dataset.train_size - spec.dataset.validation_size,
+            "validation_examples": spec.dataset.validation_size,
+            "test_examples": TEST_EXAMPLES,
+        },
+        "parameters": sum(layer.parameters for layer in layers),
+        "multiply_adds": sum(layer.multiply_adds for layer in layers),
+    }
+
+
+def describe_layers(spec: RunSpec) -> list[dict[str, Any]]:
+    """What each layer is and costs; shapes are height, width, channels, as a page writes them."""
+    return [
+        {
+            "index": layer.index,
+            "type": layer.spec.type,
+            "name": layer.name,
+            "input_shape": channels_last(layer.input_shape),
+            "output_shape": channels_last(layer.output_shape),
+            "parameters": layer.parameters,
+            "parameter_formula": layer.parameter_formula,
+            "multiply_adds": layer.multiply_adds,
+        }
+        for layer in plan(spec.network, (1, spec.dataset.crop, spec.dataset.crop))
+    ]
+
+
+def channels_last(shape: tuple[int, ...]) -> list[int]:
+    return [*shape[1:], shape[0]] if len(shape) == 3 else list(shape)
+
+
+def to_store(run: dict[str, Any], spec: RunSpec) -> StoredRun:
+    """What of a Run JSON is kept on the disk."""
+    return StoredRun(
+        id=run["id"],
+        created=run["created"],
+        owner=run["owner"],
+        spec=spec.to_dict(),
+        state=run["state"],
+        sentence=run["sentence"],
+        generation=run["generation"],
+        snapshot={name: run[name] for name in SNAPSHOT},
+    )
+
+
+def links(id: str) -> dict[str, str]:
+    base = f"/api/runs/{id}"
+    parts = ("events", "metrics", "layers", "predictions", "evaluation", "examples", "model")
+    return {"self": base, "page": f"/runs/{id}", **{part: f"{base}/{part}" for part in parts}}
