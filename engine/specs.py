@@ -283,7 +283,8 @@ class RunSpec:
     optimizer: OptimizerSpec = field(default_factory=Adadelta)
     batch_size: BatchSize = 20
     l1: L1 = 0.0
-    l2: L2 = 0.001
+    l2: L2 = 0.00005
+    """convnetjs's page says 0.001 and divides it by its batch size of 20; here it is not divided by anything."""
     seed: Seed = 1
     stop: StopSpec = field(default_factory=StopSpec)
 

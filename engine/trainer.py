@@ -240,10 +240,16 @@ class Trainer:
         return trainer
 
     def restore(self, state: TrainerState) -> None:
-        """Go back (or on) to a state of this run, hyperparameters included. SpecError if it is of another network."""
+        """Go back (or on) to a state of this run, hyperparameters included. SpecError if it is of another."""
         if state.spec.network != self.spec.network or state.spec.dataset != self.spec.dataset:
             raise SpecError("This state belongs to another network or dataset.", field="/network")
         check_shape("Parameters", state.parameters, self.network.parameters.shape)
+        if state.position > len(self._order):
+            raise SpecError(
+                f"This state is {state.position:,} examples into a pass over {len(self._order):,}: it belongs to a larger "
+                "dataset.",
+                field="/dataset",
+            )
         self._adopt(state.spec)
         self.network.parameters[:] = state.parameters
         self.optimizer.steps = state.optimizer_steps
@@ -288,9 +294,11 @@ class Trainer:
         return np.ascontiguousarray(self.loss.probabilities(self.network.logits(inputs)).T)
 
 
-def fresh_state(spec: RunSpec, parameters: Array) -> TrainerState:
-    """The state of a run that begins with given `parameters` (P,): step 0, an optimizer without memory."""
-    _, generators = _spawn(spec.seed)
+def fresh_state(spec: RunSpec, parameters: Array | None = None) -> TrainerState:
+    """The state of a run at step 0, as `Trainer` makes it, or with other initial `parameters` (P,)."""
+    initial, generators = _spawn(spec.seed)
+    if parameters is None:
+        parameters = Network.build(spec.network, (1, spec.dataset.crop, spec.dataset.crop), rng=initial).parameters
     optimizer = OPTIMIZERS[spec.optimizer.name](spec.optimizer, parameters.size, parameters.dtype)
     return TrainerState(
         spec=spec,

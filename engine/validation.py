@@ -105,8 +105,8 @@ def _check(limit: Any, value: Any, pointer: str) -> None:
     if isinstance(limit, Interval):
         low = limit.ge if limit.ge is not None else limit.gt
         high = limit.le if limit.le is not None else limit.lt
-        too_low = value < low or (limit.gt is not None and value == low)  # type: ignore[operator]
-        too_high = value > high or (limit.lt is not None and value == high)  # type: ignore[operator]
+        too_low = value < low or (limit.gt is not None and value == low)
+        too_high = value > high or (limit.lt is not None and value == high)
         if too_low or too_high:
             lower = f"above {low:,}" if limit.gt is not None else f"at least {low:,}"
             upper = f"below {high:,}" if limit.lt is not None else f"at most {high:,}"
