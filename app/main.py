@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from app import __version__, problems
+from app.answers import FieldProblem, ProblemAnswer
 from app.routes import docs, network, pages, stream
 from app.routes import runs as run_pages
 from app.routes.api import catalogue, predictions, runs
@@ -34,6 +36,23 @@ class Nabla(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         settings: Settings = self.state.settings
         return Guard(Bodies(super().build_middleware_stack(), settings.limits), settings)
+
+    def openapi(self) -> dict[str, Any]:
+        """FastAPI's document with our problems in the place of its own validation errors."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            schemas = document["components"]["schemas"]
+            for model in (ProblemAnswer, FieldProblem):
+                schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas[ProblemAnswer.__name__].pop("$defs")
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                        del operation["responses"]["422"]  # its only parameters are in the path: 404
+        assert self.openapi_schema is not None
+        return self.openapi_schema
 
 
 def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:

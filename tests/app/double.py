@@ -38,6 +38,8 @@ PIXEL = {"shape": [1, 1], "low": 0.0, "high": 1.0, "data": "/w=="}
 class RunsDouble(Runs):
     """Runs as dictionaries; `commands` remembers every call that changes something."""
 
+    keep = False  # with this a deleted run stays, for tests that go on with it
+
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, str] = {}
@@ -106,7 +108,8 @@ class RunsDouble(Runs):
 
     async def delete(self, id: str) -> None:
         await self.get(id)
-        del self.runs[id]
+        if not self.keep:
+            del self.runs[id]
         self.commands.append(("delete", id))
 
     async def change(self, id: str, changes: RunChanges) -> dict[str, Any]:
