@@ -1,0 +1,161 @@
+"""Layers that run as one give what they give one by one, to twelve digits in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import specs
+from engine.arrays import Array
+from engine.gradcheck import check_gradients
+from engine.layers import Convolution, Layer, MaxPool, ReLU, Tanh, make_layer
+from engine.layers.fusion import fuse
+from engine.layers.pooled_convolution import PooledConvolution, fast_product
+from engine.layers.tiled import TiledProduct
+from engine.layers.winograd import POINTS, WinogradProduct, transforms
+from engine.losses import SoftmaxCrossEntropy
+from engine.network import Network
+from tests.engine.gradients import attach_random
+
+properties = settings(max_examples=60, deadline=None, derandomize=True)
+
+
+@st.composite
+def pooled_convolutions(draw: st.DrawFn) -> tuple[Convolution, MaxPool]:
+    """Convolutions of stride 1, followed by windows that do not overlap; maps need not be multiples of the window."""
+    kernel, window = draw(st.integers(1, 7)), draw(st.integers(1, 4))
+    padding = draw(st.integers(0, kernel - 1))
+    smallest = max(1, kernel + window - 1 - 2 * padding)
+    shape = (draw(st.integers(1, 5)), *(draw(st.integers(smallest, smallest + 7)) for _ in range(2)))
+    convolution = Convolution(shape, draw(st.integers(1, 3)), kernel, 1, padding, np.float64)
+    return convolution, MaxPool(convolution.output_shape, window, window, np.float64)
+
+
+def run(layers: Sequence[Layer], inputs: Array, gradients: Array) -> tuple[Array, Array]:
+    for layer in layers:
+        inputs = layer.forward(inputs)
+    for layer in reversed(layers):
+        gradients = layer.backward(gradients)
+    return inputs.copy(), gradients.copy()
+
+
+@properties
+@given(pooled_convolutions(), st.sampled_from([ReLU, Tanh]), st.integers(1, 4), st.booleans(), st.integers(0, 99))
+def test_fused_layers_equal_plain_ones(
+    layers: tuple[Convolution, MaxPool], activation: type[ReLU | Tanh], size: int, before: bool, seed: int
+) -> None:
+    convolution, pool = layers
+    middle = activation(convolution.output_shape if before else pool.output_shape, np.float64)
+    plain: list[Layer] = [convolution, middle, pool] if before else [convolution, pool, middle]
+    rng = np.random.default_rng(seed)
+    attach_random(convolution, rng)
+    inputs = rng.normal(size=(*convolution.input_shape, size))
+    gradients = rng.normal(size=(*pool.output_shape, size))
+    expected = run(plain, inputs, gradients)
+    expected_weights, expected_biases = convolution.weight_gradients.copy(), convolution.bias_gradients.copy()
+    convolution.weight_gradients.fill(np.nan)
+    convolution.bias_gradients.fill(np.nan)
+
+    fused = fuse(plain)
+    found = run(fused, inputs, gradients)
+
+    assert isinstance(fused[0], PooledConvolution) == (fast_product(convolution, pool) is not None)
+    for one, other in zip(
+        (*expected, expected_weights, expected_biases),
+        (*found, convolution.weight_gradients, convolution.bias_gradients),
+        strict=True,
+    ):
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-12 * max(1.0, float(np.abs(one).max())))
+
+
+@properties
+@given(st.integers(0, 99))
+def test_equal_values_in_a_window_win_in_the_same_order(seed: int) -> None:
+    """Small whole numbers leave no rounding, so ties are ties: the first place of each window takes the gradient."""
+    rng = np.random.default_rng(seed)
+    convolution = Convolution((1, 6, 6), 2, 3, 1, 1, np.float64)
+    pool = MaxPool((2, 6, 6), 2, 2, np.float64)
+    convolution.attach(rng.integers(-1, 2, convolution.parameter_count).astype(float), np.empty(20))
+    inputs = rng.integers(0, 2, (1, 6, 6, 2)).astype(float)
+    gradients = rng.integers(1, 9, (*pool.output_shape, 2)).astype(float)
+    plain, fused = [convolution, pool], fuse([convolution, pool])
+    assert np.array_equal(run(fused, inputs, gradients)[1], run(plain, inputs, gradients)[1])
+
+
+def test_the_digits_network_runs_in_its_fast_form() -> None:
+    layers = fuse(Network(specs.demo_network(), (1, 24, 24)).layers)
+    assert [type(layer).__name__ for layer in layers] == [
+        "PooledConvolution", "ReLU", "PooledConvolution", "ReLU", "Dense",
+    ]  # fmt: skip
+    assert layers[1].input_shape == (8, 12, 12)
+
+
+@pytest.mark.parametrize(
+    ("convolution", "pool", "expected"),
+    [
+        (specs.Conv2D(padding=2), specs.MaxPool2D(), TiledProduct),
+        (specs.Conv2D(padding=0), specs.MaxPool2D(), TiledProduct),
+        (specs.Conv2D(padding=2), specs.MaxPool2D(pool_size=3, stride=3), TiledProduct),
+        (specs.Conv2D(stride=2), specs.MaxPool2D(), None),
+        (specs.Conv2D(), specs.MaxPool2D(pool_size=3, stride=2), None),
+        (specs.Conv2D(kernel_size=3, padding=3), specs.MaxPool2D(), None),
+        (specs.Conv2D(), specs.MaxPool2D(pool_size=5, stride=5), None),
+    ],
+)
+def test_which_pairs_of_layers_have_a_fast_form(
+    convolution: specs.Conv2D, pool: specs.MaxPool2D, expected: type | None
+) -> None:
+    first = make_layer(convolution, (1, 24, 24))
+    second = make_layer(pool, first.output_shape)
+    assert isinstance(first, Convolution)
+    assert isinstance(second, MaxPool)
+    product = fast_product(first, second)
+    assert (None if product is None else type(product)) is expected
+    if expected is not None:
+        several = Convolution((4, 24, 24), 2, 5, 1, 2)
+        assert isinstance(
+            fast_product(several, MaxPool(several.output_shape, pool.pool_size, pool.stride)), WinogradProduct
+        )
+
+
+@pytest.mark.parametrize("outputs", [2, 3])
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+def test_winograds_transforms_give_the_correlation(outputs: int, kernel: int) -> None:
+    a, g, b = transforms(outputs, kernel)
+    rng = np.random.default_rng(0)
+    weights, piece = rng.normal(size=kernel), rng.normal(size=outputs + kernel - 1)
+    assert len(b) <= len(POINTS) + 1
+    np.testing.assert_allclose(a @ ((g @ weights) * (b @ piece)), np.correlate(piece, weights), atol=1e-13)
+
+
+def test_rounding_of_the_fast_form_in_float32_is_that_of_float32() -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(8, 12, 12, 20))
+    results = []
+    for dtype in (np.float32, np.float64):
+        convolution = Convolution((8, 12, 12), 16, 5, 1, 2, dtype)
+        pool = MaxPool(convolution.output_shape, 3, 3, dtype)
+        convolution.attach(
+            np.random.default_rng(1).normal(size=convolution.parameter_count).astype(dtype),
+            np.empty(convolution.parameter_count, dtype),
+        )
+        results.append(fuse([convolution, pool])[0].forward(inputs.astype(dtype)))
+    assert np.abs(results[0] - results[1]).max() / np.abs(results[1]).max() < 3e-6
+
+
+def test_gradients_of_the_digits_network_in_its_fast_form() -> None:
+    rng = np.random.default_rng(3)
+    network = Network.build(specs.demo_network(), (1, 24, 24), rng=rng)
+    network.parameters += rng.normal(scale=0.01, size=network.parameters.size).astype(np.float32)
+    checks = check_gradients(
+        network, SoftmaxCrossEntropy(), rng.random((1, 24, 24, 3)), rng.integers(0, 10, 3), limit=40
+    )
+    assert [(check.layer, check.group) for check in checks] == [
+        ("Convolution 1", "weights"), ("Convolution 1", "biases"), ("Convolution 2", "weights"),
+        ("Convolution 2", "biases"), ("Dense", "weights"), ("Dense", "biases"),
+    ]  # fmt: skip
+    assert max(check.error for check in checks) < 1e-5
