@@ -22,8 +22,8 @@ def pack(array: npt.NDArray[Any]) -> dict[str, Any]:
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     span = high - low
     if span > 0:
-        levels = np.rint((array - array.dtype.type(low)) * array.dtype.type(255 / span))
-        quantised = np.ascontiguousarray(levels.astype(np.uint8))
+        shares = (array.astype(np.float64, order="C") - low) / span  # float32 would overflow at a diverging run's extremes
+        quantised = np.rint(255 * shares).astype(np.uint8)
     else:
         quantised = np.zeros(array.shape, np.uint8)
     return {"shape": list(array.shape), "low": low, "high": high, "data": b64encode(quantised.tobytes()).decode()}
