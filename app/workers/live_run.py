@@ -1,15 +1,14 @@
-"""One run inside its worker: the trainer, what is measured of it, its checkpoints, who watches, and its life."""
+"""One run inside its worker: the trainer, what is measured of it, its checkpoints and its life."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic, perf_counter
 from typing import Any, TypeAlias
 
-from app.workers.frames import layers_frame, tiles_frame
 from app.workers.messages import (
     Answer,
     Changed,
@@ -22,10 +21,11 @@ from app.workers.messages import (
     Saved,
     Status,
 )
-from app.workers.recorder import Recorder
+from app.workers.recorder import Recorder, Rotation
 from app.workers.refusals import ConflictError, refusal_for
 from app.workers.saves import Saves
 from app.workers.states import MAY_BECOME, SENTENCES, STEPPABLE, refusal
+from app.workers.watches import Watches
 from engine.errors import DivergedError, EngineError, FormatError
 from engine.evaluation import EvaluationResult
 from engine.specs import RunSpec, Split, StopSpec
@@ -41,23 +41,8 @@ DISK_RETRY_SECONDS = 30.0
 HOPELESS = 10
 """A loss this many times that of guessing is on its way to diverging: such a state is not worth keeping."""
 
-VIEW_SECONDS = {"layers": 0.1, "tiles": 1.0}
-FRAME_SHARE = 12
-"""A frame that takes t is followed by at least 12 t without one, so that looking costs less than a tenth."""
-
 Task: TypeAlias = Generator[None, None, Any]
 """Work in portions of a few milliseconds; what it returns is the answer."""
-
-
-@dataclass(slots=True)
-class Watch:
-    """What one page looks at. `due` is when a view may be drawn again, `drawn` the step at which it last was."""
-
-    example: dict[str, Any] | None
-    gradients: bool
-    tiles: list[int]
-    due: dict[str, float]
-    drawn: dict[str, int]
 
 
 class LiveRun:
@@ -75,9 +60,8 @@ class LiveRun:
         self.evaluations: dict[Split, EvaluationResult] = {}
         self._send = send
         self._tasks: deque[tuple[int, Task]] = deque()
-        self._watches: dict[str, Watch] = {}
+        self._watches = Watches(lambda watch, view, frame: send(Drawn(id, watch, view, frame)))
         self._flushed = monotonic()
-        self._frames_again = 0.0
         self._saved_step: int | None = None
         self._save_pause = FIRST_SAVE_SECONDS
         self._save_at = recorder.seconds + FIRST_SAVE_SECONDS
@@ -109,6 +93,8 @@ class LiveRun:
             self._step()
 
     def _step(self) -> None:
+        if self._is_time_to_save() and self._is_healthy():
+            self.save()
         started = perf_counter()
         try:
             result = self.trainer.step()
@@ -118,8 +104,6 @@ class LiveRun:
         self.recorder.add(self.trainer, result, started)
         if reached := self.reached():
             self._finish(reached)
-        elif self.recorder.seconds >= self._save_at and monotonic() >= self._save_again and self._is_healthy():
-            self.save()
 
     def add_task(self, number: int, task: Task) -> None:
         self._tasks.append((number, task))
@@ -172,7 +156,7 @@ class LiveRun:
         if values:
             self.trainer.change(**values)
             self._send(Changed(self.id, self.trainer.spec))
-            self._save_at = self.recorder.seconds
+            self._save_at = self.recorder.seconds  # before the next update, so that a restored run takes the same path
         if state == "running" and self.state != "running":
             self._run_on()
         elif state is not None and state != self.state:
@@ -278,11 +262,9 @@ class LiveRun:
     # ---- Telling and saving ------------------------------------------------------------------------------------------------
 
     def after_slice(self) -> None:
-        now = monotonic()
-        if now - self._flushed >= FLUSH_SECONDS:
+        if monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
-        if self._watches and now >= self._frames_again:
-            self._draw_due(now)
+        self._watches.draw_due(self.trainer)
 
     def flush(self) -> None:
         self._flushed = monotonic()
@@ -308,59 +290,30 @@ class LiveRun:
         self._save_at = self.recorder.seconds + max(self._save_pause, SAVE_SHARE * (monotonic() - started))
         self._send(Saved(self.id, self.trainer.steps, size))
 
+    def _is_time_to_save(self) -> bool:
+        return self.recorder.seconds >= self._save_at and monotonic() >= self._save_again
+
     def _is_healthy(self) -> bool:
-        loss = self.recorder.latest["train_loss"]
-        return loss is None or loss < HOPELESS * math.log(len(self.trainer.dataset.classes))
+        """A look at the present weights: the loss of the last update was measured before it."""
+        portion = Rotation()
+        portion.judge(self.trainer, "train")
+        if portion.loss < HOPELESS * math.log(len(self.trainer.dataset.classes)):
+            return True
+        self._save_at = self.recorder.seconds + self._save_pause
+        return False
 
     # ---- Watches -------------------------------------------------------------------------------------------------------------
 
     def set_watch(self, name: str, value: dict[str, Any]) -> None:
         """Look at something else from now on, and draw it at once. Raises ShapeError when there is no such example."""
-        watch = Watch(value.get("example"), bool(value.get("gradients")), list(value.get("tiles") or ()), {}, {})
-        before = self._watches.get(name)
-        if before is not None and before.tiles == watch.tiles:
-            watch.due, watch.drawn = dict(before.due), dict(before.drawn)
-        for view in self._views(watch):
-            if view == "layers" or view not in watch.drawn:
-                self._draw(name, watch, view)
-        self._watches[name] = watch
+        self._watches.set(name, value, self.trainer)
 
     def end_watch(self, name: str) -> None:
-        self._watches.pop(name, None)
+        self._watches.end(name)
 
     def draw_all(self) -> None:
         """Every view through every watch, as after an update that a person asked for."""
-        for name, watch in self._watches.items():
-            for view in self._views(watch):
-                self._draw(name, watch, view)
-
-    def _draw_due(self, now: float) -> None:
-        """The most overdue view: one at a time, so that a slice stays short."""
-        due = [
-            (watch.due.get(view, 0.0), name, view)
-            for name, watch in self._watches.items()
-            for view in self._views(watch)
-            if watch.due.get(view, 0.0) <= now and watch.drawn.get(view) != self.trainer.steps
-        ]
-        if due:
-            _, name, view = min(due)
-            self._draw(name, self._watches[name], view)
-
-    def _draw(self, name: str, watch: Watch, view: str) -> None:
-        started = monotonic()
-        if view == "tiles":
-            frame = tiles_frame(self.trainer, name, watch.tiles)
-        else:
-            assert watch.example is not None
-            frame = layers_frame(self.trainer, name, watch.example, gradients=watch.gradients)
-        self._send(Drawn(self.id, name, view, frame))
-        now = monotonic()
-        watch.due[view] = now + VIEW_SECONDS[view]
-        watch.drawn[view] = self.trainer.steps
-        self._frames_again = now + FRAME_SHARE * (now - started)
-
-    def _views(self, watch: Watch) -> list[str]:
-        return [*(["layers"] if watch.example is not None else []), *(["tiles"] if watch.tiles else [])]
+        self._watches.draw_all(self.trainer)
 
 
 REASONS = {

@@ -15,12 +15,26 @@ from tests.app.small_runs import parse
 
 def run() -> dict[str, Any]:
     metrics = {"train_loss": None}
-    return {"id": "a", "state": "running", "sentence": "", "step": 0, "examples": 0, "epoch": 0.0, "seconds": 0.0, "generation": 0, "metrics": metrics}
+    return {
+        "id": "a",
+        "state": "running",
+        "sentence": "",
+        "step": 0,
+        "examples": 0,
+        "epoch": 0.0,
+        "seconds": 0.0,
+        "generation": 0,
+        "metrics": metrics,
+    }
 
 
 def points(start: int, count: int) -> Points:
     steps = list(range(start + 1, start + count + 1))
-    return {column: [None] * count for column in COLUMNS} | {"step": list(steps), "examples": list(steps), "train_loss": [1 / step for step in steps]}
+    return {column: [None] * count for column in COLUMNS} | {
+        "step": list(steps),
+        "examples": list(steps),
+        "train_loss": [1 / step for step in steps],
+    }
 
 
 class Page:
@@ -37,7 +51,9 @@ class Page:
         self.connect()
 
     def connect(self) -> None:
-        self.stream = self.channel.subscribe(frozenset({"metrics", "layers"}), self.watch, self.last_id, ping_seconds=60)
+        self.stream = self.channel.subscribe(
+            frozenset({"metrics", "layers"}), self.watch, self.last_id, ping_seconds=60
+        )
         self.next: asyncio.Task[bytes] | None = None
 
     async def read(self, most: int = 10**9) -> None:

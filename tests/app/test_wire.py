@@ -29,7 +29,9 @@ def test_a_packed_array_is_off_by_half_a_level_at_most(dtype: type) -> None:
     assert (packed["low"], packed["high"]) == (array.min(), array.max())
 
 
-@pytest.mark.parametrize("array", [np.full((2, 2), 7.0), np.zeros((0, 3)), np.array([1e-30, 0.0]), np.array([3e38, -3e38], np.float32)])
+@pytest.mark.parametrize(
+    "array", [np.full((2, 2), 7.0), np.zeros((0, 3)), np.array([1e-30, 0.0]), np.array([3e38, -3e38], np.float32)]
+)
 def test_arrays_at_the_edge_are_packed_all_the_same(array: np.ndarray) -> None:  # type: ignore[type-arg]
     assert unpack(pack(array)).shape == array.shape
     assert np.allclose(unpack(pack(array)), array)
