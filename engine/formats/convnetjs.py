@@ -50,6 +50,9 @@ from engine.trainer import TrainerState, fresh_state
 MAX_BYTES = 100_000_000
 """The largest snapshot: 2,000,000 parameters as an object with keys, some 40 characters each."""
 
+LARGEST_WEIGHT = 1e30
+"""float32 ends at 3e38; anything near it is no weight."""
+
 _ACTIVATIONS: dict[str, type[LayerSpec]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
 _NAMES = {spec: name for name, spec in _ACTIVATIONS.items()}
 _LOSSES: dict[str, LossName] = {"softmax": "softmax_cross_entropy", "regression": "mean_squared_error"}
@@ -72,8 +75,6 @@ def load(document: bytes, name: str = "convnetjs") -> TrainerState:
     network = Network(spec.network, _input_shape(spec))
     _check_sizes(snapshot, spec)
     _read_weights(snapshot, network)
-    if not np.isfinite(network.parameters).all():
-        raise FormatError("Some of the weights are too large for this program's numbers.")
     return fresh_state(spec, network.parameters)
 
 
@@ -140,7 +141,7 @@ class _Layer:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_WEIGHT
 
 
 def _read_spec(snapshot: list[_Layer], name: str) -> RunSpec:

@@ -22,8 +22,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, NoReturn
 
+from engine.datasets.mnist import CLASSES
 from engine.errors import FormatError, SpecError
 from engine.formats.javascript import Statements
+from engine.shapes import check_run
 from engine.specs import (
     SGD,
     Adadelta,
@@ -45,7 +47,6 @@ from engine.specs import (
     Sigmoid,
     Tanh,
 )
-from engine.validation import checked
 
 
 def read_layer_defs(text: str, name: str = "convnetjs") -> RunSpec:
@@ -53,12 +54,14 @@ def read_layer_defs(text: str, name: str = "convnetjs") -> RunSpec:
     statements = Statements(text)
     crop, layers, loss = _layers(statements.layer_defs)
     optimizer, others = (Adadelta(), {}) if statements.options is None else _trainer(statements.options)
+    spec = RunSpec(
+        name=name, dataset=MnistSpec(crop=crop), network=tuple(layers), loss=loss, optimizer=optimizer, **others
+    )
     try:
-        return checked(
-            RunSpec(name=name, dataset=MnistSpec(crop=crop), network=tuple(layers), loss=loss, optimizer=optimizer, **others)
-        )
+        check_run(spec, (1, crop, crop), len(CLASSES))
     except SpecError as error:
         raise FormatError(str(error), field=error.field) from None
+    return spec
 
 
 _ACTIVATIONS: dict[str, Callable[[], LayerSpec]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
@@ -152,9 +155,9 @@ class _Options:
 
     def number(self, name: str, default: float) -> float:
         value = self.values.get(name, default)
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            self.fail(f"{name} must be a number")
-        return float(min(max(value, -1), 1))  # anything outside is refused with the other ranges
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
+            self.fail(f"{name} must be a number, at least 0 and below 1")
+        return float(value)
 
     def square(self) -> int:
         side = self.whole("sx")
