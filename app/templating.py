@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,9 @@ def shape(dimensions: Sequence[int]) -> str:
 
 
 def plain_number(value: float) -> str:
-    """A number as a person types it into a field: 0.001, 1, 1e-06."""
-    return repr(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+    """A number as a person types it into a field: 0.00005, 1, 1e-08."""
+    text = format(Decimal(repr(value)), "f" if not value or abs(value) >= 1e-7 else "")
+    return text.removesuffix(".0").lower()
 
 
 # ---- The environment -----------------------------------------------------------------------------------------------------

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.errors import Unprocessable
-from app.routes.forms import OPTIMIZER_TITLES, Field, FieldError, fields_of
+from app.routes.forms import LABELS, OPTIMIZER_TITLES, Field, FieldError, fields_of
 from app.routes.network_text import write_network
 from app.templating import figure, shape
 from engine.errors import SpecError
 from engine.shapes import LayerPlan, LayerProblem, check_run, preview
-from engine.specs import LAYER_SPECS, MAX_LAYERS, OPTIMIZER_SPECS, LayerSpec, MnistSpec, RunSpec, tagged
+from engine.specs import LAYER_SPECS, MAX_LAYERS, OPTIMIZER_SPECS, LayerSpec, MnistSpec, RunSpec
 
 CLASSES = 10  # of MNIST, the one dataset there is
 LAYER_TITLES = {
@@ -48,6 +48,7 @@ class Draft:
     loss: str = "softmax_cross_entropy"
     format: str = "nabla"
     add_type: str = "conv2d"
+    trainer: dict[str, str] = field(default_factory=dict)  # of a pasted text; empty: that of the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,15 @@ class Builder:
     losses: list[tuple[str, str]] = field(default_factory=lambda: list(LOSS_TITLES.items()))
 
     @property
+    def trainer_words(self) -> str:
+        """The trainer of a pasted text in words: Adadelta, batch size 20, weight decay 0.001."""
+        typed = self.draft.trainer
+        names = [name for name in typed if name in LABELS and typed[name] != "0"]
+        return ", ".join(
+            [OPTIMIZER_TITLES.get(typed["optimizer"], ""), *(f"{_lower(LABELS[name])} {typed[name]}" for name in names)]
+        )
+
+    @property
     def settings_wrong(self) -> bool:
         return any(f.error for f in self.settings)
 
@@ -107,6 +117,7 @@ def draft_of_form(form: Mapping[str, str]) -> Draft:
         loss=form.get("loss", "") if form.get("loss") in LOSS_TITLES else "softmax_cross_entropy",
         format=form.get("format", "") if form.get("format") in ("nabla", "convnetjs", "python") else "nabla",
         add_type=form.get("add_type", "") if form.get("add_type") in LAYER_SPECS else "conv2d",
+        trainer={name[8:]: text for name, text in form.items() if name.startswith("trainer-")},
     )
 
 
@@ -131,8 +142,21 @@ def layer_of(values: Mapping[str, Any]) -> LayerSpec:
     return LAYER_SPECS[values["type"]](**{key: value for key, value in values.items() if key != "type"})
 
 
+def adopt(draft: Draft, spec: RunSpec, *, trainer: bool) -> None:
+    """Takes over what a pasted text says beside the layers: crop and loss, and its trainer if it has one."""
+    draft.settings["crop"] = str(spec.dataset.crop)
+    draft.loss = spec.loss
+    if trainer:
+        own = fields_of(RunSpec)
+        optimizer = {
+            name: f.showing(getattr(spec.optimizer, name)).value for name, f in fields_of(type(spec.optimizer)).items()
+        }
+        rest = {name: own[name].showing(getattr(spec, name)).value for name in ("batch_size", "l1", "l2")}
+        draft.trainer = {"optimizer": spec.optimizer.name, **optimizer, **rest}
+
+
 def act(draft: Draft, action: str) -> None:
-    """Carries out one of the form's buttons: `add`, `up:3`, `down:3`, `remove:3`; anything else changes nothing."""
+    """Carries out a button of the form: `add`, `up:3`, `down:3`, `remove:3`, `forget`; anything else changes nothing."""
     verb, _, place = action.partition(":")
     index = int(place) if place.isdigit() and len(place) < 4 else -1
     layers = draft.layers
@@ -140,6 +164,8 @@ def act(draft: Draft, action: str) -> None:
         # Before a last dense layer, which gives the answer: that is where one adds.
         at = len(layers) - 1 if layers and layers[-1][0] == "dense" else len(layers)
         layers.insert(at, typed_layers([LAYER_SPECS[draft.add_type]()])[0])
+    elif verb == "forget":
+        draft.trainer = {}
     elif 0 <= index < len(layers):
         if verb == "remove" and len(layers) > 1:
             del layers[index]
@@ -227,13 +253,13 @@ def _upper(text: str) -> str:
 
 
 def run_spec(draft: Draft, trainer: Mapping[str, str]) -> RunSpec:
-    """The run that the form asks for, its optimizer and batch size from the trainer form. Raises Unprocessable."""
+    """The run that the form asks for, trained as a pasted text said or else as `trainer`, the page's form. Raises Unprocessable."""
     builder = build(draft)
     if builder.problem:
         raise Unprocessable(builder.problem, code="impossible_spec")
     _, values = read_fields(SETTINGS, draft.settings)
     specs = [LAYER_SPECS[kind](**read_fields(fields_of(LAYER_SPECS[kind]), typed)[1]) for kind, typed in draft.layers]
-    return replace(_spec(draft, specs, values), **_trained_by(trainer))
+    return replace(_spec(draft, specs, values), **_trained_by(draft.trainer or trainer))
 
 
 def _spec(draft: Draft, specs: Sequence[LayerSpec], values: Mapping[str, Any]) -> RunSpec:
@@ -258,9 +284,3 @@ def _trained_by(typed: Mapping[str, str]) -> dict[str, Any]:
     optimizer = cls(**{name: value for name, value in values.items() if name in fields_of(cls)})
     rest = {name: value for name, value in values.items() if name not in fields_of(cls)}
     return {"optimizer": optimizer, **rest}
-
-
-def described(spec: RunSpec) -> str:
-    """One line for a notice: what was read and with which optimizer."""
-    optimizer = tagged(spec.optimizer)
-    return f"{len(spec.network)} layers, {OPTIMIZER_TITLES[optimizer['name']]}."

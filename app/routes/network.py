@@ -7,7 +7,7 @@ from dataclasses import replace
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from app.routes.builder import Builder, act, build, draft_of_form, typed_layers
+from app.routes.builder import Builder, act, adopt, build, draft_of_form, typed_layers
 from app.routes.network_text import read_network
 from app.routes.pages import presets
 from app.routes.runs import typed
@@ -35,11 +35,10 @@ async def read_text(request: Request) -> HTMLResponse:
         found = read_network(form.get("text", ""))
     except EngineError as error:
         return fragment(replace(build(draft), text=form.get("text", ""), text_error=str(error)))
-    draft.layers = typed_layers(found.layers)
-    draft.format = found.format
-    if found.crop is not None:
-        draft.settings["crop"] = str(found.crop)
-    return fragment(replace(build(draft), text_notice=found.notice))
+    draft.layers, draft.format = typed_layers(found.layers), found.format
+    if found.run is not None:
+        adopt(draft, found.run, trainer=found.trainer)
+    return fragment(replace(build(draft), text_notice=f"Read: {len(found.layers)} layers."))
 
 
 def fragment(builder: Builder) -> HTMLResponse:

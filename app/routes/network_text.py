@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from engine.errors import FormatError
+from engine.formats.layer_defs import read_layer_defs
 from engine.formats.strict_json import parse
-from engine.specs import Conv2D, Dense, Dropout, Flatten, LayerSpec, MaxPool2D, ReLU, Sigmoid, Tanh, tagged
-from engine.validation import read_value
+from engine.specs import Conv2D, Dense, Dropout, Flatten, LayerSpec, MaxPool2D, ReLU, RunSpec, Sigmoid, Tanh, tagged
+from engine.validation import read_run_spec, read_value
 
 LONGEST = 100_000
 """Characters of a pasted network; the largest legal one has a few thousand."""
@@ -17,34 +18,39 @@ LONGEST = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a pasted text was understood to be; `crop` is None where the text does not say."""
+    """What a pasted text was understood to be; `run` is None where it describes the network alone."""
 
     layers: tuple[LayerSpec, ...]
     format: str
-    crop: int | None
-    notice: str
+    run: RunSpec | None = None
+    trainer: bool = False
+    """Whether the text describes the trainer, too."""
 
 
 def read_network(text: str) -> Reading:
     """Nabla's list of layers or convnetjs's code. Raises FormatError or SpecError in words for the person."""
     text = text.strip()
     if not text:
-        raise FormatError("Paste a network first: Nabla's list of layers, or layer_defs of convnetjs.")
+        raise FormatError("Paste a network first: Nabla's list of layers, or convnetjs's layer_defs.")
     if len(text) > LONGEST:
         raise FormatError(f"This is too long for a network: {len(text):,} characters, at most {LONGEST:,}.")
+    if "layer_defs" in text:
+        spec = read_layer_defs(text)
+        return Reading(spec.network, "convnetjs", spec, trainer="Trainer" in text)
     if text[0] in "[{":
         return _read_json(text)
     if "import" in text or "Network.build" in text:
         raise FormatError("Python is not read here, for it would have to be run. Paste Nabla's list or layer_defs.")
-    raise FormatError("This is neither Nabla's list of layers nor layer_defs of convnetjs.")
+    raise FormatError("This is neither Nabla's list of layers nor convnetjs's layer_defs.")
 
 
 def _read_json(text: str) -> Reading:
     value = parse(text.encode(), LONGEST * 4)
     if isinstance(value, dict):
-        value = value.get("network")
-    layers = read_value(tuple[LayerSpec, ...], value, "/network")
-    return Reading(layers, "nabla", None, f"Read: {len(layers)} layers.")
+        spec = read_run_spec(value)
+        return Reading(spec.network, "nabla", spec, trainer="optimizer" in value)
+    layers: tuple[LayerSpec, ...] = read_value(tuple[LayerSpec, ...], value, "/network")
+    return Reading(layers, "nabla")
 
 
 def write_network(specs: Sequence[LayerSpec], style: str, crop: int) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,7 +17,7 @@ from fastapi import FastAPI
 from app import deps, problems
 from app.routes import network, pages, runs
 from app.settings import Settings
-from app.templating import ROOT, figure
+from app.templating import ROOT, figure, plain_number
 from engine.presets import PRESETS
 from engine.specs import Adam, Dense, RunSpec
 from tests.app.pages_fixture import RUN_ID, FakeRuns, run_document
@@ -231,7 +232,13 @@ async def test_a_refused_command_is_a_fragment_in_words() -> None:
 
 
 def trainer(**changes: str) -> dict[str, str]:
-    form = {"learning_rate": "1", "batch_size": "20", "l2": "0.001", "l1": "0", "optimizer": "adadelta"}
+    form = {
+        "learning_rate": "1",
+        "batch_size": "20",
+        "l2": plain_number(RunSpec().l2),
+        "l1": "0",
+        "optimizer": "adadelta",
+    }
     return {**form, "rho": "0.95", "epsilon": "1e-06", "epochs": "", "accuracy": "", "seconds": "", **changes}
 
 
@@ -242,7 +249,10 @@ def trainer(**changes: str) -> dict[str, str]:
         ({"batch_size": "20.5"}, "A whole number is needed here, at least 1 and at most 1,024. It was left at 20."),
         ({"learning_rate": "0"}, "More than 0. It was left at 1."),
         ({"learning_rate": "nan"}, "A number is needed here, more than 0 and at most 100. It was left at 1."),
-        ({"l2": "viel"}, "A number is needed here, at least 0 and at most 10. It was left at 0.001."),
+        (
+            {"l2": "viel"},
+            f"A number is needed here, at least 0 and at most 10. It was left at {plain_number(RunSpec().l2)}.",
+        ),
         ({"accuracy": "140"}, "At most 100. It was left empty."),
     ],
 )
@@ -430,9 +440,54 @@ async def test_pasted_text_becomes_the_table() -> None:
     assert kinds(html) == ["dense", "tanh", "dense"]
 
 
+CONVNETJS = """
+layer_defs = [];
+layer_defs.push({type:'input', out_sx:24, out_sy:24, out_depth:1});
+layer_defs.push({type:'conv', sx:5, filters:8, stride:1, pad:2, activation:'relu'});
+layer_defs.push({type:'pool', sx:2, stride:2});
+layer_defs.push({type:'softmax', num_classes:10});
+net = new convnetjs.Net();
+net.makeLayers(layer_defs);
+trainer = new convnetjs.SGDTrainer(net, {method:'adadelta', batch_size:40, l2_decay:0.001});
+"""
+
+
+async def test_pasted_convnetjs_code_is_started_with_its_own_trainer() -> None:
+    service = FakeRuns()
+    async with browser(service) as client:
+        html = (await client.post("/network/text", data=network_form(DENSE, text=CONVNETJS))).text
+        hidden = {field["name"]: field["value"] for field in Page(html).all("input", type="hidden")}
+        assert hidden["trainer-optimizer"] == "adadelta"
+        assert "It takes the trainer of the text: Adadelta, learning rate 1" in html
+        form = {
+            field["name"]: field["value"] for field in Page(html).all("input") if "value" in field and "name" in field
+        }
+        forgotten = await client.post("/network/builder", data={**form, "action": "forget"})
+        await client.post("/runs", data={**form, **trainer(optimizer="sgd", batch_size="20")}, headers=HTMX)
+    assert kinds(html) == ["conv2d", "relu", "max_pool2d", "dense"]
+    assert "trainer-optimizer" not in forgotten.text
+    (spec,) = service.created
+    assert (spec.optimizer.name, spec.batch_size) == ("adadelta", 40)
+
+
+async def test_what_the_builder_writes_for_convnetjs_it_reads_back() -> None:
+    layers = [
+        CONVOLUTION,
+        {"type": "relu"},
+        POOLING,
+        {"type": "dense", "units": 20},
+        {"type": "dropout", "rate": 0.5},
+        DENSE,
+    ]
+    html = await edit("/network/builder", network_form(*layers, format="convnetjs"))
+    text = unescape(re.search(r"<textarea[^>]*>(.*?)</textarea>", html, re.S)[1])  # type: ignore[index]
+    assert kinds(await edit("/network/text", network_form(DENSE, text=text))) == [layer["type"] for layer in layers]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        ("layer_defs = []; alert(1);", "error"),
         ("", "Paste a network first"),
         ("import torch", "Python is not read here"),
         ("hello", "neither Nabla"),
