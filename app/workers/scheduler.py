@@ -144,8 +144,10 @@ class Scheduler:
             refusal = refusal_for(number, error, None if run is None else run.state)
             if refusal.kind == "fault":
                 log.error("a command failed", exc_info=error)
+            self._beat("")
             self._send(refusal)
         else:
+            self._beat("")
             if finished:
                 self._send(Answer(number, value))
 
