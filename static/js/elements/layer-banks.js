@@ -8,6 +8,7 @@
 
 import { make, write } from "../lib/dom.js";
 import { significant } from "../lib/format.js";
+import { part as partOf } from "../lib/frames.js";
 import { MapTiles } from "./map-tiles.js";
 import { Redraw } from "../lib/painting.js";
 import { onPaletteChange } from "../lib/palette.js";
@@ -78,7 +79,8 @@ class LayerBanks extends HTMLElement {
     for (const { maps, filters, ends } of this.#banks) {
       const limit = maps.show(frame, { perMap, part });
       filters?.show(frame, { perMap, part: part === "gradients" ? "weight_gradients" : "weights" });
-      write(ends, limit == null ? "–" : `±${significant(limit)}`);
+      const signed = (partOf(frame, maps.layer, part)?.low ?? 0) < 0;
+      write(ends, limit == null ? "–" : signed ? `±${significant(limit)}` : `0 … ${significant(limit)}`);
     }
   }
 

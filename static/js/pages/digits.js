@@ -13,7 +13,7 @@ import "../elements/map-dialog.js";
 import "../elements/probability-bars.js";
 import "../elements/digit-tiles.js";
 import { ConnectionNotice } from "../lib/connection.js";
-import { all, write } from "../lib/dom.js";
+import { all, make, write } from "../lib/dom.js";
 import { Figures } from "../lib/figures.js";
 import { integer, percent } from "../lib/format.js";
 import { limits } from "../lib/painting.js";
@@ -116,6 +116,7 @@ for (const id of ["network", "test"]) {
 /** @param {Frame} frame */
 function show(frame) {
   if (frame.watch !== watch.id || frame.example && frame.example.source !== source) return;
+  figures.set({ step: frame.step }); // single updates of a paused run bring a frame sooner than a row of the curve
   const nothing = source === "drawing" && empty ? null : frame.probabilities;
   bars.show(nothing);
   banks.show(frame);
@@ -124,6 +125,10 @@ function show(frame) {
   steps.show(frame.seen, pad.canvas);
   tell(frame, nothing);
 }
+
+const controls = document.querySelector(".pipeline-controls"), unlabelled = make("p", { class: "note", role: "status", hidden: true },
+  "A gradient needs the right answer, and a drawing has none. Choose a training or a test image to see gradients.");
+controls?.append(unlabelled);
 
 const padNote = document.querySelector("#draw .stage header p");
 const answer = document.querySelector(".stage:has(> probability-bars) h3"), answerNote = document.querySelector(".stage:has(> probability-bars) header p");
@@ -141,6 +146,7 @@ function tell(frame, probabilities) {
     write(padNote, "or give it an image");
     write(answerNote, probabilities ? "probability, live" : "nothing is drawn yet");
   }
+  unlabelled.hidden = chosen("show") !== "gradients" || source !== "drawing" || frame.layers.some(layer => layer.gradients);
   if (performance.now() - described < DESCRIBE_EVERY) return;
   described = performance.now();
   pad.describe(says === null || !probabilities || frame.class === null ? "" : `The network reads ${says}, with ${percent(probabilities[frame.class], 0)}.`);
