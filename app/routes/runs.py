@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import UploadFile
 
 from app.deps import RunsService
-from app.errors import BadRequest, Unprocessable
+from app.errors import Unprocessable
 from app.names import clean_name
 from app.routes.builder import draft_of_form, run_spec
 from app.routes.forms import OPTIMIZER_TITLES, trainer_changes, trainer_form
@@ -69,7 +69,7 @@ async def load(request: Request, runs: RunsService) -> Response:
             return go_to(request, await runs.import_model(await file.read(), file.filename))
         if isinstance(text, str) and text.strip():
             return go_to(request, await runs.import_model(text.encode(), "pasted.json"))
-    raise BadRequest("Choose a file or paste a network first.", code="nothing_to_load")
+    raise Unprocessable("Choose a file or paste a network first.", code="nothing_to_load")
 
 
 # ---- Commands --------------------------------------------------------------------------------------------------------------------

@@ -527,7 +527,7 @@ async def test_a_network_is_loaded_from_a_file_or_from_text() -> None:
         nothing = await client.post("/models", files={"text": (None, " ")}, headers=HTMX)
     assert service.asked == [("import", "net.json", 2), ("import", "pasted.json", 2)]
     assert pasted.headers["hx-redirect"] == f"/?run={RUN_ID}"
-    assert nothing.status_code == 400
+    assert nothing.status_code == 422
 
 
 def test_templates_stay_small_and_escape_everything() -> None:
