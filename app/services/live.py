@@ -190,21 +190,22 @@ class LiveRuns:
             return
         if held.opening is None:
             held.opening = asyncio.create_task(self._open(held, fresh=fresh))
-            held.opening.add_done_callback(lambda _: setattr(held, "opening", None))
         await asyncio.shield(held.opening)
 
     async def _open(self, held: Held, *, fresh: bool) -> None:
-        await self.make_room()
-        self._pool.settle(held.id)
         state = held.wish if held.state == "queued" else held.state
         sentence = SENTENCES.get(state, held.channel.run["sentence"])
         try:
+            await self.make_room()
+            self._pool.settle(held.id)
             await self.command(Open(run=held.id, spec=held.spec, state=state, sentence=sentence, fresh=fresh))
         except Problem as problem:
             if not isinstance(problem, Busy):
                 self._pool.forget(held.id)
                 self._interrupt(held, problem.detail)
             raise
+        finally:
+            held.opening = None
         for name, watch in held.watches.items():
             if watch.streams and watch.value is not None:
                 self._pool.tell(SetWatch(run=held.id, watch=name, value=watch.value))

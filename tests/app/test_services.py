@@ -79,7 +79,9 @@ def test_pausing_is_exact_and_steps_are_the_run_itself(tmp_path: Path) -> None:
 def test_the_same_idempotency_key_makes_one_run(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with service(tmp_path) as runs:
-            created = await asyncio.gather(*(runs.create(small(), state="paused", idempotency_key="k") for _ in range(5)))
+            created = await asyncio.gather(
+                *(runs.create(small(), state="paused", idempotency_key="k") for _ in range(5))
+            )
             assert len({run["id"] for run in created}) == 1
             with pytest.raises(Unprocessable, match="another request"):
                 await runs.create(small(seed=2), state="paused", idempotency_key="k")
@@ -151,12 +153,16 @@ def test_what_a_run_can_be_asked(tmp_path: Path) -> None:
             cell = await runs.examples(id, "validation", truth=4, predicted=9, limit=100)
             assert cell["total"] == (await runs.evaluate(id, "validation"))["confusion"][4][9] or cell["step"] == 200
             some = await runs.examples(id, "test", limit=5, seed=3)
-            assert [item["index"] for item in some["items"]] == [item["index"] for item in (await runs.examples(id, "test", limit=5, seed=3))["items"]]
+            assert [item["index"] for item in some["items"]] == [
+                item["index"] for item in (await runs.examples(id, "test", limit=5, seed=3))["items"]
+            ]
             assert some["total"] == 10_000
             assert (await runs.examples(id, "test", offset=10_000))["items"] == []
 
             layers = await runs.layers(id)
-            assert [(layer["type"], layer["output_shape"], layer["parameters"]) for layer in layers] == [("dense", [10], 1450)]
+            assert [(layer["type"], layer["output_shape"], layer["parameters"]) for layer in layers] == [
+                ("dense", [10], 1450)
+            ]
             layer = await runs.layer(id, 0, {"weights", "activations", "gradients"}, {"source": "test", "index": 1})
             assert layer["weights"]["shape"] == [10, 144]
             assert layer["activations"]["shape"] == [10]
@@ -216,7 +222,9 @@ def test_a_watch_shows_frames_while_somebody_looks(tmp_path: Path) -> None:
             id = (await runs.create(small(), state="paused"))["id"]
             stream = await runs.subscribe(id, frozenset({"layers", "tiles"}), "mine", None)
             frames: dict[str, Any] = {}
-            await runs.watch(id, "mine", {"example": {"source": "test", "index": 7}, "gradients": True, "tiles": [1, 2]})
+            await runs.watch(
+                id, "mine", {"example": {"source": "test", "index": 7}, "gradients": True, "tiles": [1, 2]}
+            )
             async with asyncio.timeout(10):
                 async for chunk in stream:
                     name, _, data = parse(chunk)
@@ -268,7 +276,10 @@ def test_streams_end_when_the_server_stops_or_the_run_is_deleted(tmp_path: Path)
     async def scenario() -> None:
         async with service(tmp_path) as runs:
             doomed, other = [(await runs.create(small()))["id"] for _ in range(2)]
-            ends = [asyncio.ensure_future(last(await runs.subscribe(id, frozenset({"metrics"}), None, None))) for id in (doomed, other)]
+            ends = [
+                asyncio.ensure_future(last(await runs.subscribe(id, frozenset({"metrics"}), None, None)))
+                for id in (doomed, other)
+            ]
             await asyncio.sleep(0)
             await runs.delete(doomed)
             assert (await ends[0])[::2] == ("close", {"reason": "The run was deleted."})
@@ -317,8 +328,11 @@ def test_a_missing_dataset_is_said_and_leaves_no_run(tmp_path: Path, monkeypatch
 
     async def scenario() -> None:
         async with service(tmp_path) as runs:
+
             async def refuse(command: object) -> None:
-                raise Problem(503, "dataset_unavailable", "The dataset is not there", "train-images-idx3-ubyte is missing.")
+                raise Problem(
+                    503, "dataset_unavailable", "The dataset is not there", "train-images-idx3-ubyte is missing."
+                )
 
             monkeypatch.setattr(runs._live, "command", refuse)
             with pytest.raises(Problem, match="missing"):
