@@ -78,10 +78,10 @@ class Trainer:
 
     def __init__(self, spec: RunSpec, dataset: ImageDataset, *, clock: Callable[[], float] = lambda: 0.0) -> None:
         self.dataset = dataset
-        self.splits = dataset.splits(spec.dataset)
         self._clock = clock
         self._check(spec)
         self.spec = spec
+        self.splits = dataset.splits(spec.dataset)
         self._start()
 
     def _check(self, spec: RunSpec) -> None:
