@@ -188,9 +188,15 @@ def test_an_exported_run_comes_back_as_the_same_network(tmp_path: Path) -> None:
             assert (copy["state"], copy["step"]) == ("paused", 30)
             assert await weights(runs, copy["id"]) == await weights(runs, id)
             await runs.step(copy["id"], 1)
+            filename, _, body = await runs.export(id, "convnetjs")
+            assert filename == "small-30.convnetjs.json"
+            foreign = await runs.import_model(body, filename)
+            assert (foreign["name"], foreign["step"]) == ("small-30", 0)
+            assert await weights(runs, foreign["id"]) == await weights(runs, id)
+            await runs.step(foreign["id"], 1)
             with pytest.raises(Unprocessable):
                 await runs.import_model(b'{"format": "nabla"}', "broken.json")
-            assert len((await runs.list())["items"]) == 2
+            assert len((await runs.list())["items"]) == 3
 
     asyncio.run(scenario())
 
@@ -329,7 +335,7 @@ def test_a_missing_dataset_is_said_and_leaves_no_run(tmp_path: Path, monkeypatch
     async def scenario() -> None:
         async with service(tmp_path) as runs:
 
-            async def refuse(command: object) -> None:
+            async def refuse(_: object) -> None:
                 raise Problem(
                     503, "dataset_unavailable", "The dataset is not there", "train-images-idx3-ubyte is missing."
                 )
