@@ -40,9 +40,10 @@ class Server:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
-            if match := re.search(r"http://127\.0\.0\.1:\d+", line):
-                self.url = match.group()
+            if match := re.search(r"http://(?:localhost|127\.0\.0\.1):(\d+)", line):
+                self.url = f"http://127.0.0.1:{match[1]}"
                 self.listening.set()
+        self.process.stdout.close()
         self.listening.set()  # the end of the output: it will not listen any more
 
     @property
@@ -62,6 +63,7 @@ def start_server(data: Path, *arguments: str, port: int = 0) -> Server:
     threading.Thread(target=server.read, daemon=True).start()
     if not server.listening.wait(START_SECONDS) or not server.url:
         process.kill()
+        process.wait()
         raise AssertionError("the server did not start:\n" + "\n".join(server.lines))
     return server
 
