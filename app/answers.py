@@ -148,6 +148,9 @@ class Packed(Answer):
 
 
 class Prediction(Answer):
+    """All null where there is nothing to classify: an empty drawing."""
+
+    class_: int | None = Field(alias="class")
     label: str | None
     probabilities: list[float] | None
 
@@ -155,9 +158,11 @@ class Prediction(Answer):
 class Predictions(Answer):
     step: int
     predictions: list[Prediction]
+    preprocessed: list[list[float]] | None = Field(default=None, description="What the network saw of a drawing.")
 
 
 class ClassScore(Answer):
+    class_: str | int = Field(alias="class")
     precision: float | None
     recall: float | None
     f1: float | None
@@ -178,6 +183,7 @@ class Evaluation(Answer):
 class ClassifiedExample(Answer):
     index: int
     label: int
+    class_: int = Field(alias="class")
     right: bool
     top: list[list[float]] = Field(description="Class and probability of the three most probable.")
     image: Packed

@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -30,6 +31,9 @@ from app.store.database import StartupError
 SEND_BUFFER = 64 * 2**10
 UNACKNOWLEDGED_MILLISECONDS = 15_000
 BACKLOG = 2048
+LAST_RESORT_SECONDS = 10.0
+"""A server that was told to stop and is still here by then ends without having saved everything."""
+
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -102,6 +106,9 @@ class Server(uvicorn.Server):
             if self.should_exit:
                 os._exit(128 + number)
             self.should_exit = True
+            last_resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, (1,))
+            last_resort.daemon = True
+            last_resort.start()
             loop.call_soon_threadsafe(self.end_streams)
 
         before = {number: signal.signal(number, handle) for number in HANDLED}

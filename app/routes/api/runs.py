@@ -43,7 +43,7 @@ async def create_run(runs: RunsService, body: RunBody, idempotency_key: Idempote
 async def list_runs(
     runs: RunsService,
     limit: Annotated[int, Query(ge=1, le=LIMITS.page)] = 20,
-    cursor: Annotated[str | None, Query(pattern="^[a-z0-9]{1,64}$")] = None,
+    cursor: Annotated[str | None, Query(pattern="^[0-9]{1,15}$", description="`next` of the page before.")] = None,
 ) -> Response:
     return JSONResponse(await runs.list(limit, cursor))
 
@@ -165,7 +165,7 @@ models = APIRouter(prefix="/api/models", tags=["models"])
             },
         }
     },
-    responses={201: {"headers": {"Location": {"schema": {"type": "string"}}}}, **problems(*BODY, 503)},
+    responses={201: {"headers": {"Location": {"schema": {"type": "string"}}}}, **problems(*BODY, 409, 429, 503)},
 )
 async def load_model(request: Request, runs: RunsService) -> Response:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
