@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import UploadFile
 
 from app.deps import RunsService
-from app.errors import Unprocessable
+from app.errors import Busy, Conflict, Unprocessable
 from app.names import clean_name
 from app.routes.builder import draft_of_form, run_spec
 from app.routes.forms import OPTIMIZER_TITLES, trainer_changes, trainer_form
@@ -148,7 +148,12 @@ async def evaluation(
     if run["step"] == 0 and not now:
         found = None
     else:
-        measured = await runs.evaluate(run_id, "test", crops=None if now else 1)
+        try:
+            measured = await runs.evaluate(run_id, "test", crops=None if now else 1)
+        except (Busy, Conflict):
+            if now:
+                raise
+            return Response(status_code=204)  # nobody asked: not worth a message that the run was reset meanwhile
         found = evaluation_view(measured, run["dataset"]["classes"])
     return render("_evaluation.html", {"run": run, "evaluation": found}, block="evaluation")
 

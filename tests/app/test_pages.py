@@ -15,6 +15,7 @@ import pytest
 from fastapi import FastAPI
 
 from app import deps, problems
+from app.errors import Conflict
 from app.routes import network, pages, runs
 from app.settings import Settings
 from app.templating import ROOT, figure, plain_number
@@ -324,6 +325,16 @@ async def test_the_matrix_names_every_cell() -> None:
 async def test_the_matrix_is_measured_when_due(query: str, changes: dict[str, Any], status: int) -> None:
     async with browser(FakeRuns(run_document(**changes))) as client:
         assert (await client.get(f"{RUN}/evaluation{query}")).status_code == status
+
+
+async def test_a_measurement_that_nobody_asked_for_fails_in_silence() -> None:
+    class Reset(FakeRuns):
+        async def evaluate(self, id: str, split: str, *, crops: int | None = None) -> dict[str, Any]:
+            raise Conflict(f"The run was reset while {id}'s {split} split was measured with {crops} crops.")
+
+    async with browser(Reset(run_document())) as client:
+        assert (await client.get(f"{RUN}/evaluation")).status_code == 204
+        assert (await client.get(f"{RUN}/evaluation?now=1")).status_code == 409
 
 
 async def test_before_the_first_measurement_the_matrix_is_empty_and_says_so() -> None:
