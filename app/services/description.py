@@ -9,7 +9,6 @@ from app.workers.recorder import METRICS
 from engine.datasets.mnist import CLASSES
 from engine.shapes import plan
 from engine.specs import RunSpec, tagged
-from engine.validation import read_run_spec
 
 TEST_EXAMPLES = 10_000
 SNAPSHOT = ("step", "examples", "epoch", "seconds", "metrics")
@@ -20,10 +19,10 @@ def nothing_yet() -> dict[str, Any]:
     return {"step": 0, "examples": 0, "epoch": 0.0, "seconds": 0.0, "metrics": dict.fromkeys(METRICS)}
 
 
-def describe(stored: StoredRun) -> dict[str, Any]:
-    """The whole Run JSON."""
+def describe(stored: StoredRun, spec: RunSpec) -> dict[str, Any]:
+    """The whole Run JSON; `spec` is the stored one, read."""
     return {
-        **describe_spec(read_run_spec(stored.spec)),
+        **describe_spec(spec),
         "id": stored.id,
         "state": stored.state,
         "sentence": stored.sentence,

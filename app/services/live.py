@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from app.channel import Channel
 from app.errors import Busy, Conflict, Internal, NotFound, Problem, Unprocessable
 from app.services.description import describe, describe_spec, to_store
+from app.services.held import RUNNING, Held
 from app.settings import Limits
 from app.store import checkpoints, metrics, runs
 from app.store.database import Database, DatabaseClosedError
 from app.store.runs import StoredRun
+from app.wire.points import Points
 from app.workers.messages import (
     Changed,
     Command,
     Drawn,
-    EndWatch,
     Notification,
     NotSaved,
     Open,
@@ -47,44 +46,6 @@ log = logging.getLogger(__name__)
 DEATHS_IN_A_ROW = 3
 SPARE_CHANNELS = 50
 """Runs without a home whose points stay in memory, for those who look at them again."""
-RUNNING = ("queued", "running")
-
-
-@dataclass(slots=True, eq=False)
-class HeldWatch:
-    """What one page looks at, and how many streams it has; without any it lives on for a short while."""
-
-    value: dict[str, Any] | None = None
-    streams: int = 0
-    expiry: asyncio.TimerHandle | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Held:
-    """A run in memory. `touched` orders the runs by when somebody last wanted something of them.
-
-    `wish` is the state that a queued run will have; `deaths` counts the workers that ended over it, one after the other,
-    since it was last saved at a step beyond `restored_at`.
-    """
-
-    spec: RunSpec
-    channel: Channel
-    wish: str = "running"
-    touched: int = 0
-    commands: int = 0
-    deaths: int = 0
-    restored_at: int = 0
-    unsaved: bool = False
-    opening: asyncio.Task[None] | None = None
-    watches: dict[str, HeldWatch] = field(default_factory=dict)
-
-    @property
-    def id(self) -> str:
-        return str(self.channel.run["id"])
-
-    @property
-    def state(self) -> str:
-        return str(self.channel.run["state"])
 
 
 class LiveRuns:
@@ -94,7 +55,7 @@ class LiveRuns:
         self._pool, self._store, self._limits = pool, store, limits
         self._held: dict[str, Held] = {}
         self._touches = 0
-        self._closing: str | None = None
+        self.closing: str | None = None
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -103,7 +64,7 @@ class LiveRuns:
         for stored in await self._store.call(runs.unfinished):
             # Whoever watched may have seen points that never reached the disk, so the points count anew.
             held = await self._hold(replace(stored, generation=stored.generation + 1))
-            self._in_background(self._reopen(held))
+            self.in_background(self._reopen(held))
 
     async def close(self) -> None:
         self.end_streams("The server is stopping.")
@@ -118,7 +79,7 @@ class LiveRuns:
 
     def end_streams(self, reason: str) -> None:
         """Every stream ends with `reason`; new ones do so at once."""
-        self._closing = reason
+        self.closing = reason
         for held in self._held.values():
             held.channel.close(reason)
 
@@ -138,16 +99,14 @@ class LiveRuns:
 
     async def _hold(self, stored: StoredRun) -> Held:
         points = await self._store.call(metrics.read, stored.id)
-        return self.hold(stored, Channel(describe(stored), points))
+        return self.hold(stored, read_run_spec(stored.spec), points)
 
-    def hold(self, stored: StoredRun, channel: Channel | None = None) -> Held:
+    def hold(self, stored: StoredRun, spec: RunSpec, points: Points | None = None) -> Held:
         """Keep a run in memory; if somebody else was quicker, theirs stays."""
-        held = Held(
-            read_run_spec(stored.spec), channel or Channel(describe(stored)), restored_at=stored.snapshot["step"]
-        )
+        held = Held(spec, Channel(describe(stored, spec), points), restored_at=stored.snapshot["step"])
         held = self._held.setdefault(stored.id, held)
-        if self._closing is not None:
-            held.channel.close(self._closing)
+        if self.closing is not None:
+            held.channel.close(self.closing)
         self._let_go_of_some()
         return held
 
@@ -307,7 +266,7 @@ class LiveRuns:
                     self._persist(held)
                     continue
             if held.state in RUNNING or any(watch.streams for watch in held.watches.values()):
-                self._in_background(self._reopen(held))
+                self.in_background(self._reopen(held))
 
     async def _reopen(self, held: Held) -> None:
         try:
@@ -329,73 +288,10 @@ class LiveRuns:
         except DatabaseClosedError:
             log.debug("a notification came after the end")
 
-    def _in_background(self, work: Any) -> None:
+    def in_background(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-    # ---- Watching ------------------------------------------------------------------------------------------------------------
-
-    async def watch(self, held: Held, name: str, value: dict[str, Any]) -> None:
-        """What a page looks at from now on; without a stream of its own the watch lives for the grace time."""
-        if name not in held.watches and len(held.watches) >= self._limits.watches_per_run:
-            raise Busy(f"{self._limits.watches_per_run} pages look at this run already.", status=429, retry_after=30)
-        watch = held.watches.setdefault(name, HeldWatch())
-        watch.value = value
-        try:
-            await self.ask(held, SetWatch(run=held.id, watch=name, value=value))
-        finally:
-            if not watch.streams:
-                self._rest(held, name, watch)
-
-    async def stream(
-        self, held: Held, views: frozenset[str], watch: str | None, last_event_id: str | None
-    ) -> AsyncIterator[bytes]:
-        """One page's stream. Its watch is alive from its first byte to the closing of this iterator."""
-        joined = False
-        events = held.channel.subscribe(views, watch, last_event_id, ping_seconds=self._limits.ping_seconds)
-        try:
-            async with aclosing(events):  # type: ignore[type-var]
-                async for chunk in events:
-                    if watch is not None and not joined:
-                        joined = True
-                        self._join(held, watch)
-                    yield chunk
-        finally:
-            if joined and watch is not None:
-                self._leave(held, watch)
-
-    def _join(self, held: Held, name: str) -> None:
-        watch = held.watches.setdefault(name, HeldWatch())
-        watch.streams += 1
-        if watch.expiry is not None:
-            watch.expiry.cancel()
-            watch.expiry = None
-        if watch.value is not None and watch.streams == 1:
-            self._in_background(self._show(held, name, watch.value))
-
-    async def _show(self, held: Held, name: str, value: dict[str, Any]) -> None:
-        try:
-            await self.ask(held, SetWatch(run=held.id, watch=name, value=value))
-        except Problem as problem:
-            log.info("a watch of run %s shows nothing: %s", held.id, problem.detail)
-
-    def _leave(self, held: Held, name: str) -> None:
-        watch = held.watches[name]
-        watch.streams -= 1
-        if not watch.streams:
-            self._rest(held, name, watch)
-
-    def _rest(self, held: Held, name: str, watch: HeldWatch) -> None:
-        """No stream: no frames are drawn, and after the grace time the watch is forgotten."""
-        if self._pool.is_settled(held.id) and self._closing is None:
-            try:
-                self._pool.tell(EndWatch(run=held.id, watch=name))
-            except PoolBusyError:
-                log.warning("a watch could not be ended; it ends with its run's home")
-        if watch.expiry is not None:
-            watch.expiry.cancel()
-        watch.expiry = asyncio.get_running_loop().call_later(self._limits.watch_grace, held.watches.pop, name, None)
 
 
 def problem_of(error: RefusedError) -> Problem:

@@ -16,6 +16,7 @@ from app.channel import ROWS_PER_EVENT
 from app.errors import BadRequest, Busy, Conflict, NotFound, Problem, Unprocessable
 from app.services.description import describe, describe_layers, nothing_yet
 from app.services.live import LiveRuns, utc_now
+from app.services.watching import Watching
 from app.settings import Settings
 from app.store import runs as rows
 from app.store.database import Database, StoreUnavailableError
@@ -39,6 +40,7 @@ from engine.datasets.mnist import CLASSES
 from engine.errors import SpecError
 from engine.shapes import check_run
 from engine.specs import OptimizerSpec, RunSpec, Split, StopSpec
+from engine.validation import read_run_spec
 
 Json: TypeAlias = dict[str, Any]
 Jsons: TypeAlias = list[Json]
@@ -80,6 +82,7 @@ class Runs:
     def __init__(self, pool: Pool, store: Database, settings: Settings) -> None:
         self._pool, self._store, self._limits = pool, store, settings.limits
         self._live = LiveRuns(pool, store, settings.limits)
+        self._watching = Watching(self._live, pool, settings.limits)
         self._stored = 0
         self._keys: dict[str, asyncio.Lock] = {}
 
@@ -145,7 +148,7 @@ class Runs:
             snapshot=nothing_yet(),
         )
         await self._insert(stored, key, digest)
-        held = self._live.hold(stored)
+        held = self._live.hold(stored, spec)
         held.wish = state
         held.channel.run |= {"state": "queued", "sentence": SENTENCES["queued"]}
         opening = asyncio.create_task(self._live.open(held))
@@ -183,7 +186,7 @@ class Runs:
 
     def _present(self, stored: StoredRun) -> Json:
         held = self._live.peek(stored.id)
-        return describe(stored) if held is None else dict(held.channel.run)
+        return describe(stored, read_run_spec(stored.spec)) if held is None else dict(held.channel.run)
 
     async def get(self, id: str) -> Json:
         return dict((await self._live.find(id)).channel.run)
@@ -328,7 +331,7 @@ class Runs:
             snapshot=snapshot,
         )
         await self._insert(stored, None, "")
-        return dict(self._live.hold(stored).channel.run)
+        return dict(self._live.hold(stored, spec).channel.run)
 
     # ---- Watching ------------------------------------------------------------------------------------------------------------
 
@@ -336,13 +339,13 @@ class Runs:
         """What one page looks at: an example, whether with gradients, and up to `limits.tiles` test examples."""
         if len(watch.get("tiles") or ()) > self._limits.tiles:
             raise Unprocessable(f"At most {self._limits.tiles} tiles.", field="/tiles")
-        await self._live.watch(await self._live.find(id), watch_id, watch)
+        await self._watching.watch(await self._live.find(id), watch_id, watch)
 
     async def subscribe(
         self, id: str, views: frozenset[str], watch_id: str | None, last_event_id: str | None
     ) -> AsyncIterator[bytes]:
         """The run's stream, as bytes. Refuses before the response begins; iterate, and `aclose()` in the end."""
-        return self._live.stream(await self._live.find(id), views, watch_id, last_event_id)
+        return self._watching.stream(await self._live.find(id), views, watch_id, last_event_id)
 
 
 def new_id() -> str:

@@ -34,6 +34,9 @@ async def service(folder: Path, *, workers: int = 1, hang_seconds: float = 10.0,
     settings = Settings(data=folder, workers=workers, limits=Limits(**limits))
     runs = Runs(Pool(settings, hang_seconds=hang_seconds), Database(folder), settings)
     await runs.start()
+    async with asyncio.timeout(30):
+        while (await runs.health())["workers"] < workers:  # starting is slow on a busy machine, and not the point
+            await asyncio.sleep(0.01)
     try:
         yield runs
     finally:

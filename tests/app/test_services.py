@@ -21,8 +21,8 @@ STROKE = {"ink": [[1.0 if 12 <= x <= 15 and 4 <= y <= 24 else 0.0 for x in range
 def test_the_life_of_a_run(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with service(tmp_path) as runs:
-            run = await runs.create(small(), state="paused")
-            id = run["id"]
+            id = (await runs.create(small(), state="paused"))["id"]
+            run = await until(runs, id, lambda run: run["state"] != "queued")
             assert (run["state"], run["step"], run["parameters"]) == ("paused", 0, 1450)
             assert run["dataset"]["input_shape"] == [12, 12, 1]
             assert run["dataset"]["train_examples"] == 500

@@ -1,0 +1,49 @@
+"""A run in the server's memory, and who looks at it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.channel import Channel
+from engine.specs import RunSpec
+
+RUNNING = ("queued", "running")
+
+
+@dataclass(slots=True, eq=False)
+class HeldWatch:
+    """What one page looks at, and how many streams it has; without any it lives on for a short while."""
+
+    value: dict[str, Any] | None = None
+    streams: int = 0
+    expiry: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A run in memory. `touched` orders the runs by when somebody last wanted something of them.
+
+    `wish` is the state that a queued run will have; `deaths` counts the workers that ended over it, one after the other,
+    since it was last saved at a step beyond `restored_at`.
+    """
+
+    spec: RunSpec
+    channel: Channel
+    wish: str = "running"
+    touched: int = 0
+    commands: int = 0
+    deaths: int = 0
+    restored_at: int = 0
+    unsaved: bool = False
+    opening: asyncio.Task[None] | None = None
+    watches: dict[str, HeldWatch] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return str(self.channel.run["id"])
+
+    @property
+    def state(self) -> str:
+        return str(self.channel.run["state"])
