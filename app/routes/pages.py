@@ -54,6 +54,7 @@ def digits_context(run: Mapping[str, Any], address: str) -> dict[str, Any]:
         "share_link": f"{address}?run={run['id']}",
         "snippets": snippets(run, address),
         "fragment": False,
+        "aside": False,
     }
 
 

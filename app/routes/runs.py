@@ -75,8 +75,10 @@ async def load(request: Request, runs: RunsService) -> Response:
 # ---- Commands --------------------------------------------------------------------------------------------------------------------
 
 
-def commands_fragment(run: dict[str, Any]) -> HTMLResponse:
-    return render("_runbar.html", {"run": run, "commands": command_states(run), "fragment": True}, block="commands")
+def commands_fragment(run: dict[str, Any], *, trainer: bool = False) -> HTMLResponse:
+    """The run bar's buttons and what changes with them; also the trainer form where a command changed a value in it."""
+    context = {"run": run, "commands": command_states(run), "fragment": True, "aside": True}
+    return render("_runbar.html", {**context, "trainer": trainer_form(run) if trainer else None}, block="commands")
 
 
 @router.get("/runs/{run_id}/commands")
@@ -91,7 +93,8 @@ async def change_state(
     state: Annotated[Literal["running", "paused"], Form()],
     learning_rate: Annotated[float | None, Form(gt=0, le=100, allow_inf_nan=False)] = None,
 ) -> HTMLResponse:
-    return commands_fragment(await runs.change(run_id, RunChanges(state=state, learning_rate=learning_rate)))
+    run = await runs.change(run_id, RunChanges(state=state, learning_rate=learning_rate))
+    return commands_fragment(run, trainer=learning_rate is not None)
 
 
 @router.post("/runs/{run_id}/steps")
@@ -124,7 +127,8 @@ async def change_trainer(run_id: str, request: Request, runs: RunsService) -> HT
             name, rate = OPTIMIZER_TITLES[run["optimizer"]["name"]], run["optimizer"]["learning_rate"]
             notice = f"The learning rate is now {plain_number(rate)}, as is usual for {name}."
             texts = {}  # what was typed was meant for the other optimizer
-    return render("_trainer.html", {"run": run, "trainer": trainer_form(run, texts, notice)}, block="trainer")
+    form = trainer_form(run, texts, notice)
+    return render("_trainer.html", {"run": run, "trainer": form, "aside": False}, block="trainer")
 
 
 # ---- Evaluation and sentence ---------------------------------------------------------------------------------------------------------

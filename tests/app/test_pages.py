@@ -222,6 +222,14 @@ async def test_a_diverged_run_offers_a_smaller_learning_rate() -> None:
     assert "Train on with learning rate 0.1" in html
 
 
+async def test_the_trainer_form_shows_what_the_cure_changed() -> None:
+    async with browser(FakeRuns(run_document(state="diverged"))) as client:
+        cure = await client.patch(f"{RUN}/state", data={"state": "running", "learning_rate": "0.1"}, headers=HTMX)
+    page = Page(cure.text)
+    assert page.all("form", id="trainer")[0]["hx-swap-oob"] == "outerMorph"
+    assert page.all("input", name="learning_rate")[0]["value"] == "0.1"
+
+
 async def test_a_refused_command_is_a_fragment_in_words() -> None:
     async with browser(FakeRuns(run_document())) as client:
         answer = await client.post(f"{RUN}/steps", data={"count": "0"}, headers=HTMX)
