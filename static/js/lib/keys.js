@@ -18,6 +18,9 @@ const busy = event => event.target instanceof Element &&
 
 /** @param {(command: string) => void} act what to do for the key that presses no button: "draw" */
 export function listen(act) {
+  let pointed = false; // how one came to where the focus is; :focus-visible itself changes with the very key
+  document.addEventListener("pointerdown", () => { pointed = true; }, true);
+  document.addEventListener("keydown", event => { if (event.key === "Tab" || event.key.startsWith("Arrow")) pointed = false; }, true);
   document.addEventListener("keydown", event => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !keysOn()) return;
     if (busy(event)) return;
@@ -26,8 +29,8 @@ export function listen(act) {
       event.preventDefault();
       return act("draw");
     }
-    // Space presses the button, the radio or the summary that has the focus.
-    if (key === " " && event.target instanceof Element && event.target.closest("button, a, summary, input, [role=button]")) return;
+    // Space presses the control that was reached by keyboard; one that was only clicked keeps the focus, but not the key.
+    if (key === " " && !pointed && event.target instanceof Element && event.target.matches("button, a, summary, input")) return;
     const command = COMMANDS[key];
     if (!command || event.repeat && command !== "step-1") return;
     const button = document.querySelector(`[data-command="${command}"]`);

@@ -149,3 +149,15 @@ def test_keys_press_the_buttons_and_rest_in_fields(bench: Bench) -> None:
     page.focus("#field")
     page.keyboard.press(".")
     assert page.evaluate("pressed") == ["toggle", "step-1"]
+
+
+def test_space_belongs_to_a_button_reached_by_keyboard_but_not_to_one_that_was_clicked(bench: Bench) -> None:
+    page = bench.open('<button data-command="toggle">a</button><button id="other">b</button>', "page.js")
+    page.evaluate("window.pressed = []; document.addEventListener('click', e => pressed.push(e.target.textContent))")
+    page.click("#other")
+    page.keyboard.press("Space")
+    assert page.evaluate("pressed") == ["b", "a"]
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert page.evaluate("pressed") == ["b", "a", "b"]
