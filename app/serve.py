@@ -40,6 +40,8 @@ HANDLED = (signal.SIGINT, signal.SIGTERM)
 def serve(settings: Settings) -> int:
     """Serve until stopped; the exit code of the process."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    # A stream whose reader stalled is let go on purpose, in the middle of its response.
+    logging.getLogger("uvicorn.error").addFilter(lambda line: "without completing response" not in line.getMessage())
     try:
         sockets = listen(settings.host, settings.port)
     except SettingsError as error:

@@ -1,0 +1,241 @@
+"""The API's own part: what a request becomes on its way to the services, and how large answers are written."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.routes.api.answering import json_pieces
+from app.services.datasets import Datasets
+from engine.datasets.mnist import FOLDER
+from engine.presets import PRESETS
+from engine.specs import Adam, Dense, MnistSpec, RunSpec, StopSpec
+from tests.app.double import RunsDouble, app_with, client_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def created(body: dict[str, Any]) -> RunSpec:
+    runs = RunsDouble()
+    async with client_of(app_with(runs)) as client:
+        response = await client.post("/api/runs", json=body)
+    assert response.status_code == 201, response.text
+    assert response.headers["location"] == f"/api/runs/{response.json()['id']}"
+    spec = runs.commands[0][1]
+    assert isinstance(spec, RunSpec)
+    return spec
+
+
+async def test_an_empty_body_is_the_default_run() -> None:
+    assert await created({}) == RunSpec()
+
+
+async def test_a_whole_spec_comes_through_as_it_was_sent() -> None:
+    spec = RunSpec(
+        name="Ziffern",
+        dataset=MnistSpec(train_size=1000, validation_size=100, crop=28),
+        network=(Dense(units=30), Dense(units=10)),
+        optimizer=Adam(learning_rate=0.003),
+        loss="mean_squared_error",
+        batch_size=64,
+        l1=0.5,
+        l2=0.0,
+        seed=7,
+        stop=StopSpec(epochs=1.5, patience=3),
+    )
+    assert await created(spec.to_dict()) == spec
+
+
+async def test_fields_take_the_place_of_the_presets_own() -> None:
+    spec = await created({"preset": "digits", "optimizer": {"name": "adam"}, "seed": 5})
+    preset = PRESETS["digits"].spec
+    assert (spec.optimizer, spec.seed) == (Adam(), 5)
+    assert (spec.network, spec.stop, spec.l2) == (preset.network, preset.stop, preset.l2)
+
+
+async def test_the_same_key_creates_one_run() -> None:
+    runs = RunsDouble()
+    async with client_of(app_with(runs)) as client:
+        ids = {
+            (await client.post("/api/runs", json={}, headers={"idempotency-key": "a"})).json()["id"] for _ in range(3)
+        }
+    assert (len(ids), len(runs.commands)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "changes"),
+    [
+        ({}, {}),
+        ({"state": "paused"}, {"state": "paused"}),
+        ({"optimizer": {"learning_rate": 0.1, "momentum": 0.5}}, {"learning_rate": 0.1, "momentum": 0.5}),
+        ({"optimizer": {"name": "adam"}}, {"optimizer": Adam()}),
+        ({"l1": 0, "l2": 0.5, "batch_size": 7}, {"l1": 0.0, "l2": 0.5, "batch_size": 7}),
+        ({"stop": {"steps": 10}}, {"stop": StopSpec(steps=10)}),
+        ({"name": " e\u0301 "}, {"name": "é"}),
+    ],
+)
+async def test_a_patch_changes_what_it_names_and_nothing_else(body: dict[str, Any], changes: dict[str, Any]) -> None:
+    runs = RunsDouble()
+    async with client_of(app_with(runs)) as client:
+        run = (await client.post("/api/runs", json={})).json()["id"]
+        assert (await client.patch(f"/api/runs/{run}", json=body)).status_code == 200
+    changed = runs.commands[-1][1]
+    names = changed.__dataclass_fields__
+    assert {name: value for name in names if (value := getattr(changed, name)) is not None} == changes
+
+
+async def test_a_reset_needs_no_body() -> None:
+    runs = RunsDouble()
+    async with client_of(app_with(runs)) as client:
+        run = (await client.post("/api/runs", json={})).json()["id"]
+        await client.post(f"/api/runs/{run}/reset")
+        await client.post(f"/api/runs/{run}/reset", json={"seed": 9})
+    assert runs.commands[1:] == [("reset", None), ("reset", 9)]
+
+
+DRAWING = [[0.0] * 28 for _ in range(28)]
+PACKED = {"ink_base64": base64.b64encode(bytes(784)).decode(), "size": 28}
+
+
+@pytest.mark.parametrize(
+    ("body", "passed"),
+    [({"ink": DRAWING}, {"ink": DRAWING}), (PACKED, PACKED), ({"inputs": [DRAWING]}, [DRAWING])],
+)
+async def test_a_drawing_and_a_batch_come_through(body: Any, passed: Any) -> None:
+    runs = RunsDouble()
+    async with client_of(app_with(runs)) as client:
+        run = (await client.post("/api/runs", json={})).json()["id"]
+        assert (await client.post(f"/api/runs/{run}/predictions", json=body)).status_code == 200
+    assert runs.commands[-1] == ("predict", passed)
+
+
+def square(side: int, value: float = 0.0) -> list[list[float]]:
+    return [[value] * side for _ in range(side)]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"ink": square(27)}, 422),
+        ({"ink": square(28)}, 200),
+        ({"ink": square(280)}, 200),
+        ({"ink": square(281)}, 422),
+        ({"ink": square(28, 1.0)}, 200),
+        ({"ink": square(28, 1.01)}, 422),
+        ({"ink": square(28, -0.01)}, 422),
+        ({"ink": [*square(28), [0.0] * 28]}, 422),
+        ({"ink": []}, 422),
+        ({}, 422),
+        ({"ink": DRAWING, "inputs": [DRAWING]}, 422),
+        ({"ink": DRAWING, **PACKED}, 422),
+        ({"size": 28}, 422),
+        ({"ink_base64": "*", "size": 28}, 422),
+        ({"ink_base64": PACKED["ink_base64"], "size": 29}, 422),
+        ({"inputs": []}, 422),
+        ({"inputs": [square(1)] * 256}, 200),
+        ({"inputs": [square(1)] * 257}, 422),
+    ],
+)
+async def test_drawings_and_batches_at_the_edge(body: Any, status: int) -> None:
+    async with client_of(app_with()) as client:
+        run = (await client.post("/api/runs", json={})).json()["id"]
+        response = await client.post(f"/api/runs/{run}/predictions", json=body)
+    assert response.status_code == status, response.text[:300]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"example": {"source": "drawing", **PACKED}, "gradients": True, "tiles": [0, 9_999]},
+        {"example": {"source": "test", "index": 3}, "gradients": False, "tiles": []},
+        {"example": {"source": "train", "index": 3}, "gradients": False, "tiles": [1] * 60},
+    ],
+)
+async def test_a_watch_comes_through(body: dict[str, Any]) -> None:
+    runs = RunsDouble()
+    async with client_of(app_with(runs)) as client:
+        run = (await client.post("/api/runs", json={})).json()["id"]
+        assert (await client.put(f"/api/runs/{run}/watches/abc", json=body)).status_code == 204
+    assert runs.commands[-1] == ("watch", ("abc", body))
+
+
+async def test_metrics_as_csv_leave_empty_what_was_not_measured() -> None:
+    runs = RunsDouble()
+    async with client_of(app_with(runs)) as client:
+        run = (await client.post("/api/runs", json={})).json()["id"]
+        response = await client.get(f"/api/runs/{run}/metrics?format=csv")
+    assert response.headers["content-type"].startswith("text/csv")
+    assert response.headers["content-disposition"] == f'attachment; filename="run-{run}.csv"'
+    header, first, second = response.text.splitlines()
+    assert header.startswith("step,examples,seconds,train_loss")
+    assert first == "1,1,1" + ",0.5" * 7
+    assert second == "2,2,2" + "," * 7
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        [],
+        1.5,
+        None,
+        "é\n",
+        {"a": []},
+        {"a": list(range(2_500)), "b": {"c": [[1.5, None], []]}},
+        [{}, {"x": [[]]}],
+        [[1], 2, "x"],
+    ],
+)
+def test_json_in_pieces_is_the_same_json(value: Any) -> None:
+    assert json.loads("".join(json_pieces(value))) == value
+
+
+def test_a_large_answer_comes_in_small_pieces() -> None:
+    value = {"values": [[float(i) for i in range(5_000)] for _ in range(20)]}
+    assert max(len(piece) for piece in json_pieces(value)) < 20_000
+
+
+async def test_examples_are_the_bytes_of_the_file() -> None:
+    async with client_of(app_with()) as client:
+        page = (await client.get("/api/datasets/mnist/examples?split=test&offset=9998&limit=100")).json()
+    with open(FOLDER / "t10k-images-idx3-ubyte", "rb") as file:
+        file.seek(16 + 9_998 * 784)
+        images = [file.read(784), file.read(784)]
+    assert page["total"] == 10_000
+    assert [item["index"] for item in page["items"]] == [9_998, 9_999]
+    assert [base64.b64decode(item["image"]["data"]) for item in page["items"]] == images
+
+
+async def test_a_damaged_dataset_says_so_and_the_rest_works(tmp_path: Path) -> None:
+    app = app_with()
+    app.state.datasets = Datasets(tmp_path)
+    async with client_of(app) as client:
+        assert "missing" in (await client.get("/api/datasets/mnist")).json()["problem"]
+        response = await client.get("/api/datasets/mnist/examples")
+        assert (response.status_code, response.json()["code"]) == (422, "damaged_dataset")
+        assert (await client.get("/api/health")).status_code == 200
+
+
+async def test_a_network_is_previewed_and_its_first_problem_named() -> None:
+    async with client_of(app_with()) as client:
+        good = (await client.post("/api/network", json={"network": RunSpec().to_dict()["network"]})).json()
+        bad = (
+            await client.post(
+                "/api/network", json={"network": [{"type": "max_pool2d", "pool_size": 28}, {"type": "dense"}]}
+            )
+        ).json()
+        few = (await client.post("/api/network", json={"network": [{"type": "dense", "units": 9}]})).json()
+    assert (good["parameters"], good["problem"]) == (5_994, None)
+    assert good["layers"][0]["output_shape"] == [24, 24, 8]
+    assert bad["field"] == "/network/0/pool_size"
+    assert [layer["problem"] != "" for layer in bad["layers"]] == [True, False]
+    assert "9 outputs" in few["problem"]

@@ -1,0 +1,141 @@
+"""The API over the real services with one worker: every answer is what OpenAPI says it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import BaseModel, TypeAdapter
+
+from app import answers
+from app.main import create_app
+from app.settings import Settings
+from tests.app.double import client_of
+
+pytestmark = pytest.mark.anyio
+SMALL = {
+    "network": [{"type": "dense", "units": 10}],
+    "dataset": {"name": "mnist", "train_size": 2_000, "validation_size": 500},
+}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(Settings(data=tmp_path, workers=1))
+    async with app.router.lifespan_context(app), client_of(app, timeout=60) as client:
+        yield client
+
+
+def read(kind: Any, response: httpx.Response, status: int = 200) -> Any:
+    """The answer, held against its model with no field missing."""
+    assert response.status_code == status, response.text[:500]
+    value = response.json()
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    adapter.validate_python(value)
+    return value
+
+
+async def once(client: httpx.AsyncClient, run: str, state: str) -> dict[str, Any]:
+    for _ in range(600):
+        value: dict[str, Any] = read(answers.Run, await client.get(f"/api/runs/{run}"))
+        if value["state"] == state:
+            return value
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"never {state}")
+
+
+async def test_from_creating_to_deleting(client: httpx.AsyncClient) -> None:
+    run = read(answers.Run, await client.post("/api/runs", json={**SMALL, "state": "paused"}), 201)["id"]
+    path = f"/api/runs/{run}"
+    await once(client, run, "paused")
+    assert read(answers.Run, await client.post(f"{path}/steps", json={"count": 10}))["step"] == 10
+    read(answers.Run, await client.patch(path, json={"optimizer": {"learning_rate": 0.5}, "batch_size": 50}))
+    assert (await once(client, run, "paused"))["batch_size"] == 50
+    read(answers.RunList, await client.get("/api/runs"))
+    points = read(answers.Points, await client.get(f"{path}/metrics"))
+    assert len({len(column) for column in points.values()}) == 1
+    read(list[answers.LayerAnswer], await client.get(f"{path}/layers"))
+    layer = (await client.get(f"{path}/layers/0?what=weights,activations&example=test:3")).json()
+    assert layer["weights"]["shape"][0] == 10
+    evaluation = read(answers.Evaluation, await client.get(f"{path}/evaluation?split=validation&crops=1"))
+    assert evaluation["examples"] == 500
+    read(answers.ClassifiedExamples, await client.get(f"{path}/examples?split=validation&which=mistakes&limit=3"))
+    empty = read(answers.Predictions, await client.post(f"{path}/predictions", json={"ink": [[0] * 28] * 28}))
+    assert empty["predictions"][0]["class"] is None
+    ink = [[1.0 if 12 <= column < 16 and 4 <= row < 24 else 0.0 for column in range(28)] for row in range(28)]
+    drawn = read(answers.Predictions, await client.post(f"{path}/predictions", json={"ink": ink}))
+    assert abs(sum(drawn["predictions"][0]["probabilities"]) - 1) < 1e-4
+    batch = read(answers.Predictions, await client.post(f"{path}/predictions", json={"inputs": [ink, ink]}))
+    assert len(batch["predictions"]) == 2
+    assert (await client.put(f"{path}/watches/w", json={"example": {"source": "test", "index": 3}})).status_code == 204
+    assert read(answers.Run, await client.post(f"{path}/reset"))["step"] == 0
+    assert (await client.delete(path)).status_code == 204
+    assert (await client.get(path)).status_code == 404
+
+
+async def test_a_lost_race_is_told_with_the_state(client: httpx.AsyncClient) -> None:
+    run = read(answers.Run, await client.post("/api/runs", json=SMALL), 201)["id"]
+    await once(client, run, "running")
+    response = await client.post(f"/api/runs/{run}/steps", json={"count": 1})
+    problem = read(answers.ProblemAnswer, response, 409)
+    assert problem["state"] == "running"
+
+
+@pytest.mark.parametrize("format", ["native", "convnetjs"])
+async def test_a_network_is_saved_and_loaded(client: httpx.AsyncClient, format: str) -> None:
+    run = read(answers.Run, await client.post("/api/runs", json={**SMALL, "state": "paused"}), 201)["id"]
+    await once(client, run, "paused")
+    await client.post(f"/api/runs/{run}/steps", json={"count": 20})
+    saved = await client.get(f"/api/runs/{run}/model?format={format}")
+    assert saved.status_code == 200, saved.text
+    assert saved.headers["content-disposition"].startswith("attachment; filename=")
+    loaded = read(
+        answers.Run,
+        await client.post("/api/models", content=saved.content, headers={"content-type": "application/json"}),
+        201,
+    )
+    assert loaded["state"] == "paused"
+    ink = {"inputs": [[[((row * column) % 7) / 7 for column in range(28)] for row in range(28)]]}
+    before, after = [(await client.post(f"/api/runs/{id}/predictions", json=ink)).json() for id in (run, loaded["id"])]
+    assert after["predictions"][0]["probabilities"] == pytest.approx(
+        before["predictions"][0]["probabilities"], abs=1e-5
+    )
+
+
+BROKEN = [
+    b"{}",
+    b"[]",
+    b"",
+    b"null",
+    b"\xff",
+    b'{"format": "nabla"}',
+    b'{"format": "nabla", "version": 99}',
+    b'{"layers": []}',
+    b'{"layers": [{"layer_type": "__import__"}]}',
+    b"PK\x03\x04",
+    b"\x80\x04\x95",
+    b"[" * 100_000,
+]
+
+
+async def test_a_file_that_is_no_network_is_refused_in_words(client: httpx.AsyncClient) -> None:
+    for body in BROKEN:
+        for kind in ("application/json", "text/plain"):
+            response = await client.post("/api/models", content=body, headers={"content-type": kind})
+            assert response.status_code in (400, 422), (body[:20], kind, response.text)
+            assert response.json()["detail"]
+    assert (await client.get("/api/runs")).json()["items"] == []
+
+
+def test_every_answer_model_is_described_by_its_fields() -> None:
+    models = [model for model in vars(answers).values() if isinstance(model, type) and issubclass(model, BaseModel)]
+    assert all(model.model_fields for model in models if model not in (BaseModel, answers.Answer))
