@@ -1,0 +1,183 @@
+"""The worker's main loop: every busy run gets its turn, and a command never waits for more than an update."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from app.workers.live_run import LiveRun
+from app.workers.messages import (
+    Answer,
+    Change,
+    Command,
+    Discard,
+    Evaluate,
+    Notification,
+    Open,
+    Predict,
+    Progress,
+    Ready,
+    Refusal,
+    Release,
+    Request,
+    Reset,
+    Restored,
+    Shutdown,
+    Status,
+    Step,
+)
+from app.workers.process import Pulse
+from app.workers.scheduler import Scheduler, allowed_seconds
+from engine.datasets.mnist import load_mnist
+from engine.specs import Conv2D, Dense
+from engine.trainer import Trainer
+from tests.app.small_runs import small
+
+BATCH = [[[0.5] * 12] * 12]
+
+
+class Bench:
+    """A scheduler in this thread, with its inbox filled beforehand and its notifications in a list."""
+
+    def __init__(self, folder: Path) -> None:
+        self.inbox: SimpleQueue[object] = SimpleQueue()
+        self.sent: list[Notification] = []
+        self.pulse = Pulse()
+        self.scheduler = Scheduler(self.inbox, self.send, self.pulse, folder)
+        self.numbers = 0
+
+    def send(self, notification: Notification) -> None:
+        self.sent.append(notification)
+
+    def ask(self, command: Command) -> int:
+        self.numbers += 1
+        self.inbox.put(Request(self.numbers, command))
+        return self.numbers
+
+    def open(self, *runs: str, state: str = "paused") -> None:
+        for run in runs:
+            self.ask(Open(run=run, spec=small(), state=state, sentence=""))
+
+    def finish(self) -> None:
+        self.inbox.put(Shutdown())
+        self.scheduler.run()
+
+    def outcome(self, number: int) -> Any:
+        return next(heard for heard in self.sent if isinstance(heard, Answer | Refusal) and heard.number == number)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_busy_runs_take_turns_and_resting_ones_none(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[str] = []
+
+    def slice_ends(run: LiveRun) -> None:
+        turns.append(run.id)
+        if len(turns) == 31:
+            bench.inbox.put(Shutdown())
+
+    monkeypatch.setattr(LiveRun, "after_slice", slice_ends)
+    monkeypatch.setattr("app.workers.scheduler.SLICE_SECONDS", 0.0)
+    bench.open("a", "b", "c", state="running")
+    bench.open("d")
+    bench.scheduler.run()
+    shares = Counter(turns)
+    assert set(shares) == {"a", "b", "c"}
+    assert max(shares.values()) - min(shares.values()) <= 1
+    assert turns[4:7] == turns[1:4], "always in the same order"
+
+
+def test_commands_come_before_slices_and_are_answered_in_order(bench: Bench) -> None:
+    bench.open("a", state="running")
+    numbers = [bench.ask(Predict(run="a", inputs=BATCH)) for _ in range(5)]
+    bench.finish()
+    assert isinstance(bench.sent[0], Ready)
+    answered = [heard.number for heard in bench.sent if isinstance(heard, Answer)]
+    assert answered == [1, *numbers]
+    assert {bench.outcome(number).value["step"] for number in numbers} == {0}, "no update was taken between them"
+
+
+def test_every_run_is_saved_at_the_end(bench: Bench, tmp_path: Path) -> None:
+    bench.open("a", "b")
+    bench.ask(Change(run="a", values={"learning_rate": 0.2}))
+    bench.finish()
+    again = Bench(tmp_path)
+    again.ask(Open(run="a", spec=small(), state="paused", sentence="as it was"))
+    again.finish()
+    restored = next(heard for heard in again.sent if isinstance(heard, Restored))
+    assert (restored.snapshot["step"], restored.snapshot["sentence"]) == (0, "as it was")
+    assert (tmp_path / "b" / "run.checkpoint").exists()
+
+
+def test_what_is_refused_says_why(bench: Bench) -> None:
+    unknown = bench.ask(Predict(run="nobody", inputs=BATCH))
+    bench.open("a")
+    wrong = bench.ask(Predict(run="a", inputs=[[[9.0] * 12] * 12]))
+    rate = bench.ask(Change(run="a", values={"momentum": 0.5}))
+    state = bench.ask(Change(run="a", values={}, state="stopped"))
+    again = bench.ask(Change(run="a", values={}, state="running"))
+    bench.finish()
+    kinds = {
+        number: getattr(bench.outcome(number), "kind", "answer") for number in (unknown, wrong, rate, state, again)
+    }
+    assert kinds == {unknown: "conflict", wrong: "input", rate: "spec", state: "answer", again: "conflict"}
+    assert bench.outcome(rate).field == "/optimizer/momentum"
+    assert bench.outcome(again).state == "stopped"
+
+
+def test_tasks_end_with_the_run_they_belong_to(bench: Bench) -> None:
+    bench.open("a", "b", "c")
+    tasks = [bench.ask(Evaluate(run=run, split="test", crops=None)) for run in "abc"]
+    bench.ask(Reset(run="a"))
+    bench.ask(Release(run="b"))
+    bench.ask(Discard(run="c"))
+    bench.finish()
+    assert [bench.outcome(number).kind for number in tasks] == ["conflict"] * 3
+
+
+def test_a_fault_in_one_run_interrupts_that_run_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = LiveRun.work
+
+    def fail(run: LiveRun) -> None:
+        if run.id == "bad":
+            raise ZeroDivisionError
+        work(run)
+        if run.trainer.steps == 30:
+            bench.inbox.put(Shutdown())
+
+    monkeypatch.setattr(LiveRun, "work", fail)
+    bench.open("bad", "good", state="running")
+    bench.scheduler.run()
+    interrupted = next(heard for heard in bench.sent if isinstance(heard, Status))
+    assert (interrupted.run, interrupted.snapshot["state"]) == ("bad", "interrupted")
+    assert "ZeroDivisionError" in interrupted.snapshot["sentence"]
+    assert any(
+        isinstance(heard, Progress) and heard.run == "good" and heard.snapshot["step"] == 30 for heard in bench.sent
+    )
+
+
+def test_the_pulse_beats_and_names_nobody_between_runs(bench: Bench) -> None:
+    bench.open("a")
+    bench.ask(Step(run="a", count=3))
+    bench.finish()
+    assert bench.pulse.beat > 3
+    assert bench.pulse.allowance >= 10
+
+
+def test_a_huge_network_is_given_the_time_it_needs() -> None:
+    dataset = load_mnist()
+    assert allowed_seconds(Trainer(small(), dataset)) == 10
+    layers = (
+        Conv2D(filters=16, kernel_size=3, padding=1),
+        Conv2D(filters=256, kernel_size=3, padding=1),
+        Dense(units=10),
+    )
+    huge = small(network=layers, batch_size=80)
+    assert allowed_seconds(Trainer(huge, dataset)) > 20
