@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Any
 
 from app.workers.frames import layers_frame, tiles_frame
@@ -13,7 +13,10 @@ from engine.trainer import Trainer
 VIEW_SECONDS = {"layers": 0.1, "tiles": 1.0}
 """From one frame of a view to the next."""
 FRAME_SHARE = 12
-"""A frame that takes t is followed by at least 12 t without one, so that looking costs less than a tenth."""
+"""A frame that costs t is followed by at least 12 t without one, so that looking costs less than a tenth.
+
+Cost is processor time: on a busy machine a frame that waited for its turn would else silence the page for seconds.
+"""
 
 
 @dataclass(slots=True)
@@ -74,14 +77,14 @@ class Watches:
             self._draw(name, self._watches[name], view, trainer)
 
     def _draw(self, name: str, watch: Watch, view: str, trainer: Trainer) -> None:
-        started = monotonic()
+        started = thread_time()
         if view == "tiles":
             frame = tiles_frame(trainer, name, watch.tiles)
         else:
             assert watch.example is not None
             frame = layers_frame(trainer, name, watch.example, gradients=watch.gradients)
         self._send(name, view, frame)
-        now = monotonic()
+        cost, now = thread_time() - started, monotonic()
         watch.due[view] = now + VIEW_SECONDS[view]
         watch.drawn[view] = trainer.steps
-        self._again = now + FRAME_SHARE * (now - started)
+        self._again = now + FRAME_SHARE * cost

@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize, sync_playwright
 
 from tests.browser.digits import Digits
 from tests.browser.server import CHROMIUM, CHROMIUM_FLAGS, Server, running_server
 
+DESK = ViewportSize(width=1280, height=900)
 TELL_VIOLATIONS = """
 addEventListener("securitypolicyviolation", event =>
   console.error(`CSP: ${event.violatedDirective} refused ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber}`));
@@ -46,7 +47,7 @@ def browser(playwright: Playwright, browser_type_launch_args: dict[str, Any]) ->
 
 @pytest.fixture(scope="package")
 def browser_context_args() -> dict[str, Any]:
-    return {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"}
+    return {"locale": "en-GB"}
 
 
 class Faults:
@@ -90,8 +91,8 @@ def faults() -> Iterator[Faults]:
 def new_context(new_context: Callable[..., BrowserContext], faults: Faults) -> Callable[..., BrowserContext]:
     """pytest-playwright's, watched for faults."""
 
-    def make(**options: Any) -> BrowserContext:
-        context = new_context(**options)
+    def make(*, viewport: ViewportSize = DESK, **options: Any) -> BrowserContext:
+        context = new_context(viewport=viewport, **options)
         faults.observe(context)
         return context
 

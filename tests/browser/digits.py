@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import httpx
-from playwright.sync_api import FloatRect, Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, ViewportSize, expect
 
 T = TypeVar("T")
 
 SEVEN = [[(0.28, 0.25), (0.72, 0.25), (0.45, 0.82)]]
 ONE = [[(0.5, 0.18), (0.5, 0.82)]]
 NOTHING = "–"
+PHONE = ViewportSize(width=375, height=700)
 
 
 def until(page: Page, measure: Callable[[], T], what: str, *, seconds: float = 20.0) -> T:
@@ -76,7 +77,8 @@ class Digits:
 
     def bar(self, digit: int) -> Locator:
         """The printed probability of a digit."""
-        return self.page.get_by_role("list", name="Probability of each digit").get_by_role("listitem").nth(digit).locator("span").last
+        bars = self.page.get_by_role("list", name="Probability of each digit").get_by_role("listitem")
+        return bars.nth(digit).locator("span").last
 
     @property
     def bars(self) -> list[str]:
@@ -91,6 +93,14 @@ class Digits:
 
     def weights(self, layer: int = 0) -> Any:
         return self.api.get(f"/runs/{self.run}/layers/{layer}", params={"what": "weights"}).json()["weights"]
+
+    def predict(self) -> dict[str, Any]:
+        """What the API makes of the drawing on the pad."""
+        ink = self.page.evaluate("document.querySelector('drawing-pad').ink.encode()")
+        answer = self.api.post(f"/runs/{self.run}/predictions", json={key: ink[key] for key in ("ink_base64", "size")})
+        assert answer.status_code == 200, answer.text
+        prediction: dict[str, Any] = answer.json()["predictions"][0]
+        return prediction
 
     def until_update(self, count: int, *, seconds: float = 30.0) -> int:
         return until(self.page, lambda: self.update if self.update >= count else 0, f"update {count}", seconds=seconds)
@@ -112,7 +122,7 @@ class Digits:
             self.page.mouse.move(box["x"] + first[0] * box["width"], box["y"] + first[1] * box["height"])
             self.page.mouse.down()
             for x, y in rest:
-                self.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8)
+                self.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=5)
             self.page.mouse.up()
 
     def answer(self) -> Locator:
