@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from engine.layers.activations import Activation
 from engine.layers.base import Layer
+from engine.layers.block_convolution import BlockConvolution, fast_block
 from engine.layers.convolution import Convolution
 from engine.layers.pooled_convolution import PooledConvolution, fast_product
 from engine.layers.pooling import MaxPool
@@ -24,7 +25,14 @@ def fuse(layers: Sequence[Layer]) -> list[Layer]:
                 fused[-1] = PooledConvolution(convolution, pool, product)
             case _:
                 fused.append(layer)
-    return fused
+    return [_alone(layer) for layer in fused]
+
+
+def _alone(layer: Layer) -> Layer:
+    """A convolution that found no partner may still have a faster form."""
+    if isinstance(layer, Convolution) and (block := fast_block(layer)):
+        return BlockConvolution(layer, block)
+    return layer
 
 
 def _pool_first(layers: Sequence[Layer]) -> list[Layer]:

@@ -13,6 +13,7 @@ from engine import specs
 from engine.arrays import Array
 from engine.gradcheck import check_gradients
 from engine.layers import Convolution, Layer, MaxPool, ReLU, Tanh, make_layer
+from engine.layers.block_convolution import BlockConvolution
 from engine.layers.fusion import fuse
 from engine.layers.pooled_convolution import PooledConvolution, fast_product
 from engine.layers.tiled import TiledProduct
@@ -64,6 +65,35 @@ def test_fused_layers_equal_plain_ones(
     found = run(fused, inputs, gradients)
 
     assert isinstance(fused[0], PooledConvolution) == (fast_product(convolution, pool) is not None)
+    for one, other in zip(
+        (*expected, expected_weights, expected_biases),
+        (*found, convolution.weight_gradients, convolution.bias_gradients),
+        strict=True,
+    ):
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-12 * max(1.0, float(np.abs(one).max())))
+
+
+@properties
+@given(
+    st.integers(3, 5),
+    st.sampled_from([8, 9, 10, 12]),
+    st.sampled_from([8, 9, 12]),
+    st.integers(0, 2),
+    st.integers(0, 99),
+)
+def test_convolutions_alone_equal_plain_ones(kernel: int, rows: int, columns: int, padding: int, seed: int) -> None:
+    shape = (8, rows + kernel - 1 - 2 * padding, columns + kernel - 1 - 2 * padding)
+    convolution = Convolution(shape, 2, kernel, 1, padding, np.float64)
+    rng = np.random.default_rng(seed)
+    attach_random(convolution, rng)
+    inputs, gradients = rng.normal(size=(*shape, 2)), rng.normal(size=(*convolution.output_shape, 2))
+    expected = run([convolution], inputs, gradients)
+    expected_weights, expected_biases = convolution.weight_gradients.copy(), convolution.bias_gradients.copy()
+    convolution.weight_gradients.fill(np.nan)
+    fused = fuse([convolution])
+    blocks = (rows % 2 == 0 and columns % 2 == 0) or (rows % 3 == 0 and columns % 3 == 0)
+    assert isinstance(fused[0], BlockConvolution) == blocks
+    found = run(fused, inputs, gradients)
     for one, other in zip(
         (*expected, expected_weights, expected_biases),
         (*found, convolution.weight_gradients, convolution.bias_gradients),
@@ -158,4 +188,16 @@ def test_gradients_of_the_digits_network_in_its_fast_form() -> None:
         ("Convolution 1", "weights"), ("Convolution 1", "biases"), ("Convolution 2", "weights"),
         ("Convolution 2", "biases"), ("Dense", "weights"), ("Dense", "biases"),
     ]  # fmt: skip
+    assert max(check.error for check in checks) < 1e-5
+
+
+def test_gradients_of_a_network_with_a_convolution_alone() -> None:
+    rng = np.random.default_rng(3)
+    layers = (
+        specs.Conv2D(filters=8, kernel_size=3, padding=1), specs.ReLU(),
+        specs.Conv2D(filters=4, kernel_size=3, padding=1), specs.ReLU(), specs.Dense(units=3),
+    )  # fmt: skip
+    network = Network.build(layers, (1, 8, 8), rng=rng)
+    assert "BlockConvolution" in [type(layer).__name__ for layer in fuse(network.layers)]
+    checks = check_gradients(network, SoftmaxCrossEntropy(), rng.random((1, 8, 8, 3)), rng.integers(0, 3, 3), limit=30)
     assert max(check.error for check in checks) < 1e-5
