@@ -19,7 +19,7 @@ import re
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,7 +111,7 @@ class Channel:
         self._encoded = None
         self._wake()
 
-    def change(self, values: dict[str, Any]) -> None:
+    def change(self, values: Mapping[str, Any]) -> None:
         """Anything else of the run: everybody gets it anew, and keeps their points."""
         self.run |= values
         self._version += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import secrets
 import string
 from collections.abc import AsyncIterator
@@ -41,6 +42,8 @@ from engine.errors import SpecError
 from engine.shapes import check_run
 from engine.specs import OptimizerSpec, RunSpec, Split, StopSpec
 from engine.validation import read_run_spec
+
+log = logging.getLogger(__name__)
 
 Json: TypeAlias = dict[str, Any]
 Jsons: TypeAlias = list[Json]
@@ -202,10 +205,11 @@ class Runs:
         self._pool.settle(id)
         try:
             await self._live.command(Discard(run=id))
-        finally:
-            self._live.drop(held)
-            self._stored -= 1
-            self._store.post(rows.delete, id)
+        except Problem as problem:
+            log.warning("the checkpoints of run %s may be left on the disk: %s", id, problem.detail)
+        self._live.drop(held)
+        self._stored -= 1
+        self._store.post(rows.delete, id)
 
     # ---- Commands ----------------------------------------------------------------------------------------------------------
 
