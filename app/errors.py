@@ -4,6 +4,7 @@
     ├── BadRequest           400     bad_request           the body could not be read as what it claims to be
     ├── Forbidden            403     forbidden             another site, or another name for this server, is asking
     ├── NotFound             404     not_found             no such run, dataset, layer or page
+    │   └── NoSuchRun        404     no_such_run
     ├── Conflict             409     conflict              the run is in a state that does not allow this; carries the state
     ├── TooLarge             413     too_large             more bytes than the limit
     ├── UnsupportedMedia     415     unsupported_media     a body of another kind than the route reads
@@ -74,6 +75,13 @@ class Forbidden(Problem):
 class NotFound(Problem):
     def __init__(self, detail: str = "There is nothing at this address.", *, code: str = "not_found") -> None:
         super().__init__(404, code, "Not found", detail)
+
+
+class NoSuchRun(NotFound):
+    """The same words for an id that does not exist and for one that cannot."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such run. It may have been deleted.", code="no_such_run")
 
 
 class Conflict(Problem):

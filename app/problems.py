@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match, Mount
 from starlette.types import Scope
 
-from app.errors import MEDIA_TYPE, BadRequest, Internal, NotFound, Problem, Unprocessable
+from app.errors import MEDIA_TYPE, BadRequest, Internal, NoSuchRun, NotFound, Problem, Unprocessable
 from app.templating import environment, problem_page
 from engine.errors import DatasetError, EngineError, FormatError, SpecError
 from engine.specs import DATASET_SPECS, LAYER_SPECS, OPTIMIZER_SPECS, RunSpec, StopSpec
@@ -125,7 +125,7 @@ def validation_problem(errors: Sequence[Mapping[str, Any]], body: Any) -> Proble
     for error in errors[:MOST_ERRORS]:
         where, *path = error["loc"]
         if where == "path":  # an id or name that cannot exist; told apart from one that does not by nobody
-            return NotFound()
+            return NoSuchRun() if path == ["id"] else NotFound()
         keys = plain_path(path, body) if where == "body" else [str(part)[:LONGEST_ECHO] for part in path]
         found.append({"field": pointer(keys), "message": sentence(error, keys)})
     if len(errors) > MOST_ERRORS:

@@ -16,7 +16,6 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import DocInfo, Interval, Len
-from engine.presets import PRESETS
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -33,6 +32,7 @@ from app.errors import Unprocessable
 from app.names import clean_name
 from app.services.runs import RunChanges
 from app.settings import Limits
+from engine.presets import PRESETS
 from engine.specs import (
     L1,
     L2,

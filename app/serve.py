@@ -82,7 +82,9 @@ async def run(app: Nabla, settings: Settings, sockets: list[socket.socket]) -> N
     with server.handling_signals():
         async with app.router.lifespan_context(app):
             host, port = sockets[0].getsockname()[:2]
-            name = "localhost" if host in ("127.0.0.1", "::1") else f"[{host}]" if ":" in host else host
+            name = (
+                "localhost" if host in ("127.0.0.1", "::1", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+            )
             sys.stdout.write(f"Nabla is at http://{name}:{port}   (Ctrl-C stops it)\n")
             sys.stdout.flush()
             await server.serve(sockets)

@@ -67,7 +67,8 @@ def read_json(raw: bytes, depth: int = Limits().json_depth) -> Any:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest(f"The body is not UTF-8 text (byte {error.start + 1:,}).", code="not_json") from None
-    if text.count("[") + text.count("{") > MOST_CONTAINERS:
+    containers = text.count("[") + text.count("{")
+    if containers > MOST_CONTAINERS:
         raise BadRequest(f"The body holds more than {MOST_CONTAINERS:,} lists and objects.", code="too_many_lists")
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
@@ -78,7 +79,7 @@ def read_json(raw: bytes, depth: int = Limits().json_depth) -> Any:
         raise BadRequest(f"The body is not JSON: {place} could not be read.", code="not_json") from None
     except ValueError:  # an integer of more digits than Python converts
         raise BadRequest("The body holds a number with too many digits.", code="not_json") from None
-    if is_deeper(text, depth):
+    if containers > depth and is_deeper(text, depth):
         raise _too_deep(depth)
     if SURROGATE.search(text) and not _is_encodable(value):
         raise BadRequest("The body holds half of a character (a lone surrogate).", code="not_json")

@@ -82,6 +82,28 @@ async def test_from_creating_to_deleting(client: httpx.AsyncClient) -> None:
     assert (await client.get(path)).status_code == 404
 
 
+async def test_an_id_that_cannot_be_is_answered_as_one_that_is_not(client: httpx.AsyncClient) -> None:
+    paths = ("", "/metrics", "/layers", "/layers/0", "/evaluation", "/examples", "/model", "/events")
+    for id in (
+        "0" * 16,
+        "x",
+        "..%2f..%2f",
+        "%252e%252e",
+        "CON",
+        "A" * 16,
+        "0" * 17,
+        "0" * 10_000,
+        "%00",
+        "c:%5c",
+        "\u0660" * 16,
+    ):
+        for path in paths:
+            response = await client.get(f"/api/runs/{id}{path}")
+            assert response.status_code == 404, (id[:20], path)
+            if "%2f" not in id:
+                assert response.json()["code"] == "no_such_run", (id[:20], path)
+
+
 async def test_a_lost_race_is_told_with_the_state(client: httpx.AsyncClient) -> None:
     run = read(answers.Run, await client.post("/api/runs", json=SMALL), 201)["id"]
     await once(client, run, "running")

@@ -79,7 +79,7 @@ async def test_a_person_gets_a_page() -> None:
 async def test_an_unexpected_error_says_nothing_of_itself(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(RunsDouble):
         async def get(self, id: str) -> dict[str, Any]:
-            raise RuntimeError("/home/secret/path")
+            raise RuntimeError(f"/home/secret/{id}")
 
     async with client_of(app_with(Broken())) as client:
         response = await client.get(f"/api/runs/{UNKNOWN}")

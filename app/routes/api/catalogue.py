@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import prod
 from typing import Annotated, Any
 
-from engine.presets import PRESETS
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 
@@ -15,6 +14,7 @@ from app.routes.api.answering import BODY, problems
 from app.routes.bodies import JSONRoute
 from app.schemas import LIMITS, NetworkBody
 from engine.errors import SpecError
+from engine.presets import PRESETS
 from engine.shapes import LayerPlan, LayerProblem, check_run, preview
 from engine.specs import Split
 

@@ -68,7 +68,8 @@ async def get_layer(
     responses=problems(*BODY, 404, 409, 503),
 )
 async def predict(runs: RunsService, id: RunId, body: PredictionsBody) -> Response:
-    return JSONResponse(await runs.predict(id, inputs=body.inputs, ink=body.drawing()))
+    inputs: list[Any] | None = body.inputs
+    return JSONResponse(await runs.predict(id, inputs=inputs, ink=body.drawing()))
 
 
 @router.get(
