@@ -23,9 +23,8 @@ export class ConnectionNotice {
       if (!this.#timer) this.#timer = window.setInterval(() => this.#tell(), 250);
     });
     stream.addEventListener("found", () => this.#end());
-    stream.addEventListener("close", event => {
+    stream.addEventListener("gone", () => {
       this.#end();
-      if (/** @type {CustomEvent} */ (event).detail?.reason !== "deleted") return;
       this.#box.replaceChildren(make("b", {}, "This run is gone. "), "It was deleted, here or in another tab. ", make("a", { href: "/" }, "Go to the latest run"));
       this.#box.hidden = false;
     });

@@ -18,8 +18,8 @@ const OPTIONS = {
  */
 
 /**
- * Events: `state` `metrics` `frame` `status` `close` (detail: the decoded data), `lost` (detail: { retryAt: ms since epoch,
- * status: HTTP status or 0 }), `found` (the connection stands).
+ * Events: `state` `metrics` `frame` `status` (detail: the decoded data), `lost` (detail: { retryAt: ms since epoch }), `found`
+ * (the connection stands), `gone` (there is no such run any more).
  */
 export class RunStream extends EventTarget {
   /** @type {HTMLElement} */ #element;
@@ -27,6 +27,7 @@ export class RunStream extends EventTarget {
   #attempt = 0;
   #timer = 0;
   #status = 0;
+  #lastId = "";
 
   /** @param {HTMLElement} element holds the connection and is never swapped @param {string} url */
   constructor(element, url) {
@@ -39,12 +40,16 @@ export class RunStream extends EventTarget {
     element.setAttribute("hx-status:4xx", "swap:none");
     element.setAttribute("hx-status:5xx", "swap:none");
     element.setAttribute("hx-sse:close", "close");
-    for (const name of ["state", "metrics", "frame", "status", "close"]) {
+    for (const name of ["state", "metrics", "frame", "status"]) {
       element.addEventListener(name, event => {
-        const text = /** @type {CustomEvent} */ (event).detail?.data;
-        if (typeof text === "string") this.dispatchEvent(new CustomEvent(name, { detail: JSON.parse(text) }));
+        const { data, id } = /** @type {CustomEvent} */ (event).detail ?? {};
+        if (typeof data !== "string") return;
+        if (id) this.#lastId = id;
+        this.dispatchEvent(new CustomEvent(name, { detail: JSON.parse(data) }));
       });
     }
+    // The server takes its leave: it stops (and may soon be back) or the run was deleted (and the next answer is 404).
+    element.addEventListener("close", () => this.#retry(0));
     element.addEventListener("htmx:sse:after:connection", event => {
       this.#connection = /** @type {CustomEvent} */ (event).detail.connection;
       this.#attempt = 0;
@@ -59,7 +64,8 @@ export class RunStream extends EventTarget {
 
   open() {
     clearTimeout(this.#timer);
-    window.htmx?.ajax("GET", this.url, { source: this.#element, target: this.#element, swap: "none" });
+    const headers = this.#lastId ? { "Last-Event-ID": this.#lastId } : {};
+    window.htmx?.ajax("GET", this.url, { source: this.#element, target: this.#element, swap: "none", headers });
   }
 
   /** Does not wait for the end of the pause before the next attempt. */
@@ -76,7 +82,7 @@ export class RunStream extends EventTarget {
     this.#connection = connection;
     if (this.#status === 404) {
       connection.cancelled = true;
-      this.dispatchEvent(new CustomEvent("close", { detail: { reason: "deleted" } }));
+      this.dispatchEvent(new Event("gone"));
       return;
     }
     const { reconnectDelay, reconnectMaxDelay } = connection.config;
@@ -87,7 +93,7 @@ export class RunStream extends EventTarget {
   #retry(status) {
     this.#status = status;
     if (status === 404) {
-      this.dispatchEvent(new CustomEvent("close", { detail: { reason: "deleted" } }));
+      this.dispatchEvent(new Event("gone"));
       return;
     }
     const delay = Math.min(OPTIONS.sse.reconnectDelay * 2 ** this.#attempt++, OPTIONS.sse.reconnectMaxDelay);
@@ -98,6 +104,6 @@ export class RunStream extends EventTarget {
 
   /** @param {number} delay milliseconds */
   #lost(delay) {
-    this.dispatchEvent(new CustomEvent("lost", { detail: { retryAt: Date.now() + delay, status: this.#status } }));
+    this.dispatchEvent(new CustomEvent("lost", { detail: { retryAt: Date.now() + delay } }));
   }
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -54,6 +55,13 @@ class Bench:
         self.page.goto(f"{ORIGIN}/{query}")
         return self.page
 
+    def until(self, expression: str, seconds: float = 10.0) -> None:
+        """Waits for a JavaScript expression. Playwright's own polling needs eval, which the page's policy forbids."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < end, f"it did not come to pass: {expression}"
+            self.page.wait_for_timeout(30)
+
     def _serve(self, route: Route) -> None:
         request = route.request
         path = request.url.removeprefix(ORIGIN).partition("?")[0]
@@ -83,7 +91,9 @@ def bench(chromium: Browser) -> Iterator[Bench]:
     assert made.faults == [], "the page has no error on its console"
 
 
-def digits_frame(seed: int = 0, *, scale: float = 1.0, source: str = "test", gradients: bool = True, **more: Any) -> dict[str, Any]:
+def digits_frame(
+    seed: int = 0, *, scale: float = 1.0, source: str = "test", gradients: bool = True, **more: Any
+) -> dict[str, Any]:
     """A frame as the stream brings it for the digits network, with random maps."""
     rng = np.random.default_rng(seed)
 

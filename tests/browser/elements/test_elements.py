@@ -87,7 +87,9 @@ def test_touch_draws_and_does_not_scroll(bench: Bench) -> None:
 def test_an_image_of_the_data_set_gives_way_to_the_first_stroke(bench: Bench) -> None:
     page = bench.open("<drawing-pad></drawing-pad>", "elements/drawing-pad.js")
     collect_ink(bench)
-    page.eval_on_selector("drawing-pad", "(pad, pack) => pad.showImage(pack, 'Test image 0, a 7.')", digits_frame()["input"])
+    page.eval_on_selector(
+        "drawing-pad", "(pad, pack) => pad.showImage(pack, 'Test image 0, a 7.')", digits_frame()["input"]
+    )
     assert page.is_visible("[aria-label='Test image 0, a 7.']")
     page.click("drawing-pad canvas[tabindex]")
     assert not last_ink(bench)[1]
@@ -109,23 +111,39 @@ def test_bars_print_their_figures_and_an_empty_pad_has_none(bench: Bench) -> Non
 def test_steps_of_a_drawing_show_the_box_and_the_two_squares(bench: Bench) -> None:
     page = bench.open("<ink-steps></ink-steps><canvas id=pad width=50 height=50></canvas>", "elements/ink-steps.js")
     frame = digits_frame(source="drawing")
-    page.eval_on_selector("ink-steps", "(steps, seen) => steps.show(seen, document.getElementById('pad'))", frame["seen"])
-    page.wait_for_function("document.querySelectorAll('ink-steps canvas')[2].width === 28")
+    page.eval_on_selector(
+        "ink-steps", "(steps, seen) => steps.show(seen, document.getElementById('pad'))", frame["seen"]
+    )
+    bench.until("document.querySelectorAll('ink-steps canvas')[2].width === 28")
     assert page.eval_on_selector_all("ink-steps canvas", "all => all.slice(1).map(c => c.width)") == [20, 28]
     assert page.locator("ink-steps canvas[role=img][aria-label]").count() == 3
 
 
-PIPELINE = '<section class="pipeline"><div class="stage"></div><layer-banks></layer-banks><div class="stage"></div></section>'
+PIPELINE = (
+    '<section class="pipeline"><div class="stage"></div><layer-banks></layer-banks><div class="stage"></div></section>'
+)
 
 
 def test_banks_show_every_group_with_its_range_and_filters_beside_the_first(bench: Bench) -> None:
     page = bench.open(PIPELINE, "elements/layer-banks.js")
     page.eval_on_selector("layer-banks", "(banks, frame) => banks.show(frame)", digits_frame())
     page.wait_for_selector("layer-banks h3")
-    assert page.locator("layer-banks h3").all_inner_texts() == ["Convolution", "ReLU, pooling", "Convolution, ReLU", "Pooling"]
-    assert page.locator("layer-banks header p").all_inner_texts() == ["8 filters 5×5 → 24×24", "8 maps 12×12", "16 maps 12×12", "16 of 4×4"]
+    assert page.locator("layer-banks h3").all_inner_texts() == [
+        "Convolution",
+        "ReLU, pooling",
+        "Convolution, ReLU",
+        "Pooling",
+    ]
+    assert page.locator("layer-banks header p").all_inner_texts() == [
+        "8 filters 5×5 → 24×24",
+        "8 maps 12×12",
+        "16 maps 12×12",
+        "16 of 4×4",
+    ]
     assert page.locator("layer-banks .tile").count() == 8 + 8 + 8 + 16 + 16
-    page.wait_for_function("[...document.querySelectorAll('layer-banks .stage > .note')].every(n => n.textContent.startsWith('±'))")
+    bench.until(
+        "[...document.querySelectorAll('layer-banks .stage > .note')].every(n => n.textContent.startsWith('±'))"
+    )
     label = page.locator("layer-banks .tile:not(.filter) canvas").first.get_attribute("aria-label")
     assert label
     assert label.startswith("Convolution 1, map 1 of 8, from −")
@@ -137,7 +155,7 @@ def test_an_empty_pad_empties_the_banks_and_keeps_their_places(bench: Bench) -> 
     page.wait_for_selector("layer-banks h3")
     before = page.locator("layer-banks .tile").first.bounding_box()
     page.eval_on_selector("layer-banks", "(banks, frame) => banks.show(frame)", digits_frame(layers=[], input=None))
-    page.wait_for_function("document.querySelector('layer-banks .tile:not(.filter) canvas').width === 1")
+    bench.until("document.querySelector('layer-banks .tile:not(.filter) canvas').width === 1")
     assert page.locator("layer-banks .tile").first.bounding_box() == before
 
 
@@ -154,19 +172,25 @@ def test_a_unit_that_answers_none_of_several_examples_is_called_dead(bench: Benc
 
 
 def test_a_layer_shows_filters_and_gradients_as_asked_and_prints_its_ranges(bench: Bench) -> None:
-    page = bench.open('<layer-maps layer="0"></layer-maps><p data-range="weights" data-layer="0"></p>', "elements/layer-maps.js")
+    page = bench.open(
+        '<layer-maps layer="0"></layer-maps><p data-range="weights" data-layer="0"></p>', "elements/layer-maps.js"
+    )
     page.eval_on_selector("layer-maps", "(maps, frame) => maps.show(frame)", digits_frame())
     page.wait_for_selector("layer-maps h4")
     visible = lambda: [text.split("\n")[0] for text in page.locator("layer-maps h4:visible").all_inner_texts()]  # noqa: E731
     assert visible() == ["Filters", "Filter gradients", "Activations", "Activation gradients"]
     assert "…" in page.inner_text("p[data-range]")
     page.eval_on_selector("layer-maps", "maps => maps.setAttribute('of', 'gradients')")
-    page.wait_for_function("document.querySelector('layer-maps .maps').hidden")
+    bench.until("document.querySelector('layer-maps .maps').hidden")
     assert visible() == ["Filter gradients", "Activation gradients"]
 
 
 def test_a_map_is_enlarged_live_with_its_neighbours(bench: Bench) -> None:
-    page = bench.open('<layer-maps layer="0"></layer-maps><map-dialog></map-dialog>', "elements/layer-maps.js", "elements/map-dialog.js")
+    page = bench.open(
+        '<layer-maps layer="0"></layer-maps><map-dialog></map-dialog>',
+        "elements/layer-maps.js",
+        "elements/map-dialog.js",
+    )
     frame = digits_frame()
     show = "frame => { for (const e of document.querySelectorAll('layer-maps, map-dialog')) e.show(frame); }"
     page.evaluate("document.addEventListener('enlarge', e => document.querySelector('map-dialog').enlarge(e.detail))")
@@ -176,7 +200,7 @@ def test_a_map_is_enlarged_live_with_its_neighbours(bench: Bench) -> None:
     assert page.locator("dialog td").count() == 25
     before = page.inner_text("dialog td[data-here]")
     page.evaluate(show, digits_frame(1))
-    page.wait_for_function("before => document.querySelector('dialog td[data-here]').textContent !== before", arg=before)
+    bench.until(f"document.querySelector('dialog td[data-here]').textContent !== '{before}'")
     page.keyboard.press("ArrowRight")
     assert page.inner_text("dialog h2") == "Convolution 1, map 4 of 8"
     page.keyboard.press("Escape")
@@ -189,18 +213,25 @@ def test_a_map_is_enlarged_live_with_its_neighbours(bench: Bench) -> None:
 def items(count: int, **more: Any) -> dict[str, Any]:
     image = pack_image(np.eye(28, dtype=np.uint8) * 255)
     tile = {"label": 7, "class": 7, "right": True, "top": [[7, 0.9], [1, 0.06], [2, 0.04]], "image": image}
-    return {"body": json.dumps({"step": 1, "total": 40, "items": [tile | {"index": i} | more for i in range(count)]}), "content_type": "application/json"}
+    return {
+        "body": json.dumps({"step": 1, "total": 40, "items": [tile | {"index": i} | more for i in range(count)]}),
+        "content_type": "application/json",
+    }
 
 
 def test_digits_have_a_verdict_in_words_and_follow_the_stream(bench: Bench) -> None:
     page = bench.open('<digit-tiles class="digits" data-run="r"></digit-tiles>', "elements/digit-tiles.js")
     bench.answer = lambda _: items(18)
-    page.evaluate("window.asked = []; document.querySelector('digit-tiles').addEventListener('tiles', e => asked.push(e.detail.indices))")
+    page.evaluate(
+        "window.asked = []; document.querySelector('digit-tiles').addEventListener('tiles', e => asked.push(e.detail.indices))"
+    )
     page.eval_on_selector("digit-tiles", "tiles => tiles.load()")
     assert page.locator(".digit").count() == 18
     assert page.evaluate("asked") == [list(range(18))]
     assert page.locator(".digit .verdict").first.inner_text() == "✓ 7"
-    page.eval_on_selector("digit-tiles", "tiles => tiles.show({ tiles: [{ index: 0, top: [[1, 0.8], [7, 0.1], [2, 0.1]] }] })")
+    page.eval_on_selector(
+        "digit-tiles", "tiles => tiles.show({ tiles: [{ index: 0, top: [[1, 0.8], [7, 0.1], [2, 0.1]] }] })"
+    )
     assert page.locator(".digit .verdict").first.inner_text() == "✗ is 7"
     assert page.locator(".digit").first.get_attribute("data-right") == "false"
 
@@ -237,11 +268,11 @@ def test_a_curve_reads_itself_off_in_words_and_as_a_table(bench: Bench) -> None:
     page = bench.open(CHART, "elements/loss-chart.js")
     page.wait_for_selector(".uplot")
     page.evaluate(FILL, 200)
-    page.wait_for_function("document.querySelector('.readout').textContent.startsWith('Update 2,000: training')")
+    bench.until("document.querySelector('.readout').textContent.startsWith('Update 2,000: training')")
     page.click("summary")
     assert page.locator("loss-chart tbody tr").count() == 20
     page.check("[value=accuracy]")
-    page.wait_for_function("document.querySelector('.readout').textContent.includes('test 90.00')")
+    bench.until("document.querySelector('.readout').textContent.includes('test 90.00')")
     label = page.get_attribute("[data-plot]", "aria-label")
     assert label
     assert label.startswith("Accuracy against updates 10 to 2,000: training went from")
@@ -251,7 +282,7 @@ def test_fifty_thousand_points_are_drawn_in_a_blink(bench: Bench) -> None:
     page = bench.open(CHART, "elements/loss-chart.js")
     page.wait_for_selector(".uplot")
     page.evaluate(FILL, 50_000)
-    page.wait_for_function("document.querySelector('.readout').textContent.includes('500,000')")
+    bench.until("document.querySelector('.readout').textContent.includes('500,000')")
     longest = page.evaluate("""async () => {
       const chart = document.querySelector('loss-chart'), gaps = [];
       let last = performance.now(), step = 500000;

@@ -17,14 +17,39 @@ pytestmark = pytest.mark.browser
 
 def test_numbers_read_the_same_before_and_after_the_page_comes_alive(bench: Bench) -> None:
     page = bench.open("")
-    values = [None, 0, 0.5, 0.98274, 1, 3.14159, 9.96, 21.53, 59.7, 74_400, 3460.4, 0.0683, 1.2e-5, -0.001, -3.7192, 200, 4_000, 12_345.678]
-    cases = [[value, style, digits] for value in values for style in ("number", "integer", "percent", "ms", "seconds") for digits in (None, 2) if not (value is not None and value < 0 and style == "seconds")]
+    values = [
+        None,
+        0,
+        0.5,
+        0.98274,
+        1,
+        3.14159,
+        9.96,
+        21.53,
+        59.7,
+        74_400,
+        3460.4,
+        0.0683,
+        1.2e-5,
+        -0.001,
+        -3.7192,
+        200,
+        4_000,
+        12_345.678,
+    ]
+    cases = [
+        [value, style, digits]
+        for value in values
+        for style in ("number", "integer", "percent", "ms", "seconds")
+        for digits in (None, 2)
+        if not (value is not None and value < 0 and style == "seconds")
+    ]
     shown = page.evaluate(
         "async cases => { const { format } = await import('/static/js/lib/format.js');"
         " return cases.map(([value, style, digits]) => format(value, style, digits ?? undefined)); }",
         cases,
     )
-    wrong = [(case, js, py) for case, js in zip(cases, shown, strict=True) if (py := figure(*case)) != js]
+    wrong = [(case, js, py) for case, js in zip(cases, shown, strict=True) if (py := figure(*case)) != js]  # type: ignore[arg-type]
     assert wrong == []
 
 
@@ -109,7 +134,9 @@ def png(grey: np.ndarray) -> str:
     return base64.b64encode(data).decode()
 
 
-@pytest.mark.parametrize(("paper", "pen"), [(250, 20), (5, 240), (200, 120)], ids=["pencil on paper", "chalk on slate", "pale photograph"])
+@pytest.mark.parametrize(
+    ("paper", "pen"), [(250, 20), (5, 240), (200, 120)], ids=["pencil on paper", "chalk on slate", "pale photograph"]
+)
 def test_a_picture_becomes_ink_on_paper_whichever_way_round_it_is(bench: Bench, paper: int, pen: int) -> None:
     grey = np.full((300, 400), paper)
     grey[50:250, 190:210] = pen
@@ -143,7 +170,9 @@ def test_keys_press_the_buttons_and_rest_in_fields(bench: Bench) -> None:
         '<button data-command="reset" disabled>c</button>',
         "page.js",
     )
-    page.evaluate("window.pressed = []; document.addEventListener('click', e => pressed.push(e.target.dataset.command))")
+    page.evaluate(
+        "window.pressed = []; document.addEventListener('click', e => pressed.push(e.target.dataset.command))"
+    )
     for key in (" ", ".", "r", "Control+."):
         page.keyboard.press("Space" if key == " " else key)
     page.focus("#field")
