@@ -100,7 +100,7 @@ class LayerBanks extends HTMLElement {
     const [count, height, width] = shape.length === 3 ? shape : [shape[0], 1, 1];
     const title = layers.map((layer, k) => {
       const word = WORDS[frame.layers[layer].type] ?? frame.layers[layer].type;
-      return k && word !== "ReLU" ? word.toLowerCase() : word;
+      return k && word !== "ReLU" ? word[0].toLowerCase() + word.slice(1) : word;
     }).join(", ");
     const box = make("div", { class: "bank" }), ends = make("p", { class: "note" });
     let filters = null;
