@@ -1,10 +1,12 @@
 """`python3 -m tests`: sets itself up on a fresh machine, then runs the whole suite on both cores.
 
-Arguments go on to pytest; `--long` runs only the minutes-long trainings that the ordinary suite leaves out.
+Arguments go on to pytest; `--long` runs only the minutes-long trainings that the ordinary suite leaves out, `--shots`
+only makes the pictures of the README anew.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -19,7 +21,11 @@ if __name__ == "__main__":
     import pytest
 
     arguments = sys.argv[1:]
-    if "--long" in arguments:
+    if "--shots" in arguments:
+        os.environ["NABLA_SHOTS"] = "1"
+        arguments = [str(ROOT / "tests/browser/test_shots.py")]
+        selection = []
+    elif "--long" in arguments:
         arguments.remove("--long")
         selection = ["-m", "long", "--timeout", "1800"]
     else:

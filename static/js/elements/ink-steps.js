@@ -24,6 +24,7 @@ class InkSteps extends HTMLElement {
     this.setAttribute("aria-label", "What the network sees");
     this.#canvases = STEPS.map(() => make("canvas", { class: "map", role: "img", width: 1, height: 1 }));
     this.replaceChildren(...STEPS.map((words, k) => make("div", {}, this.#canvases[k], words)));
+    this.#label();
     this.#redraw = new Redraw(this, () => this.#draw());
     this.#stop = onPaletteChange(() => this.#redraw?.request());
     this.#redraw.request();
@@ -41,12 +42,16 @@ class InkSteps extends HTMLElement {
     this.#redraw?.request();
   }
 
-  #draw() {
-    const seen = this.#seen, [boxed, scaled, centred] = this.#canvases;
+  #label() {
     STEPS.forEach((words, k) => {
-      const label = seen ? `Step ${k + 1}: ${words}.` : `Step ${k + 1}: ${words}. Nothing is drawn yet.`;
+      const label = this.#seen ? `Step ${k + 1}: ${words}.` : `Step ${k + 1}: ${words}. Nothing is drawn yet.`;
       if (this.#canvases[k].getAttribute("aria-label") !== label) this.#canvases[k].setAttribute("aria-label", label);
     });
+  }
+
+  #draw() {
+    const seen = this.#seen, [boxed, scaled, centred] = this.#canvases;
+    this.#label();
     if (!seen || !this.#ink) {
       for (const canvas of this.#canvases) paint(canvas, NOTHING, 1, 1, 1, "ink");
       return;

@@ -10,6 +10,7 @@ import { all, make, write } from "../lib/dom.js";
 import { range } from "../lib/format.js";
 import { part as partOf } from "../lib/frames.js";
 import { MapTiles, MOST } from "./map-tiles.js";
+import { Pace } from "../lib/pace.js";
 import { Redraw } from "../lib/painting.js";
 import { onPaletteChange } from "../lib/palette.js";
 
@@ -26,7 +27,7 @@ class LayerMaps extends HTMLElement {
   /** @type {Frame | null} */ #frame = null;
   #key = "";
   /** @type {Row[]} */ #rows = [];
-  #written = -Infinity;
+  #words = new Pace(TEXT_EVERY, () => this.#print());
   /** @type {Redraw | null} */ #redraw = null;
   /** @type {(() => void) | null} */ #stop = null;
 
@@ -48,7 +49,7 @@ class LayerMaps extends HTMLElement {
   }
 
   attributeChangedCallback() {
-    this.#written = -Infinity;
+    this.#words.hurry();
     this.#redraw?.request();
   }
 
@@ -67,27 +68,31 @@ class LayerMaps extends HTMLElement {
     const shapes = layer === "input" ? frame.input?.shape : [frame.layers[layer].weights?.shape, frame.layers[layer].activations?.shape];
     if (String(shapes) !== this.#key) this.#build(frame, String(shapes));
     const of = this.getAttribute("of") ?? "both", perMap = this.getAttribute("scale") === "map";
-    const text = performance.now() - this.#written > TEXT_EVERY;
-    if (text) this.#written = performance.now();
     for (const row of this.#rows) {
       const gradient = row.part === "gradients" || row.part === "weight_gradients", stack = partOf(frame, layer, row.part);
       row.box.hidden = !stack || layer !== "input" && (gradient ? of === "values" : of === "gradients");
       if (row.box.hidden || !stack) continue;
       if (row.fold?.open ?? true) row.tiles.show(frame, { perMap });
-      if (text) this.#print(row, layer, range(stack.low, stack.high));
     }
+    this.#words.wish();
   }
 
-  /** @param {Row} row @param {number | "input"} layer @param {string} ends */
-  #print(row, layer, ends) {
-    write(row.ends, ends);
-    for (const hook of all(`[data-range="${row.part}"][data-layer="${layer}"]`)) write(hook, ends);
+  /** The ends of every part that is shown. */
+  #print() {
+    const frame = this.#frame, layer = this.layer;
+    for (const row of this.#rows) {
+      const stack = frame && !row.box.hidden ? partOf(frame, layer, row.part) : null;
+      if (!stack) continue;
+      const ends = range(stack.low, stack.high);
+      write(row.ends, ends);
+      for (const hook of all(`[data-range="${row.part}"][data-layer="${layer}"]`)) write(hook, ends);
+    }
   }
 
   /** @param {Frame} frame @param {string} key */
   #build(frame, key) {
     this.#key = key;
-    this.#written = -Infinity;
+    this.#words.hurry();
     this.#rows = [];
     const layer = this.layer;
     if (layer === "input") {
@@ -124,7 +129,7 @@ class LayerMaps extends HTMLElement {
     let box, fold = null;
     if (folded) {
       fold = make("details", { class: "disclosure" }, make("summary", {}, heading), make("p", { class: "note" }, ends), grid);
-      fold.addEventListener("toggle", () => { this.#written = -Infinity; this.#redraw?.request(); });
+      fold.addEventListener("toggle", () => { this.#words.hurry(); this.#redraw?.request(); });
       box = make("div", { class: "maps" }, fold);
     } else {
       box = make("div", { class: "maps" }, make("h4", {}, heading, ends), grid);

@@ -97,7 +97,7 @@ class LossChart extends HTMLElement {
 
   get #plot() { return this.#chosen("plot") === "accuracy" ? "accuracy" : "loss"; }
   get #log() { return this.#plot === "loss" && (this.querySelector("[name=log]") instanceof HTMLInputElement ? /** @type {HTMLInputElement} */ (this.querySelector("[name=log]")).checked : true); }
-  get #smoothing() { return Number(this.#chosen("smoothing") ?? 0.9); }
+  get #smoothing() { return Number(this.#chosen("smoothing") ?? 0.05); }
 
   /** @param {string} name @returns {string | undefined} */
   #chosen(name) {

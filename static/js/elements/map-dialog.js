@@ -6,6 +6,7 @@
 import { make, write } from "../lib/dom.js";
 import { fixed, integer, range, significant } from "../lib/format.js";
 import { mapName, paletteOf, part as partOf } from "../lib/frames.js";
+import { Pace } from "../lib/pace.js";
 import { largest, limits, paint } from "../lib/painting.js";
 import { onPaletteChange } from "../lib/palette.js";
 
@@ -38,7 +39,8 @@ class MapDialog extends HTMLElement {
   /** @type {Choice} */ #choice = { layer: "input", part: "activations", map: 0 };
   #x = 0;
   #y = 0;
-  #labelled = 0;
+  #label = "";
+  #labels = new Pace(4000, () => this.#canvas.setAttribute("aria-label", this.#label));
   perMap = false;
 
   connectedCallback() {
@@ -76,7 +78,7 @@ class MapDialog extends HTMLElement {
     if (!stack) return;
     this.#x = stack.width >> 1;
     this.#y = stack.height >> 1;
-    this.#labelled = 0;
+    this.#labels.hurry();
     if (!this.open) this.#dialog.showModal();
     this.#draw();
   }
@@ -92,7 +94,7 @@ class MapDialog extends HTMLElement {
     const stack = this.#frame && partOf(this.#frame, this.#choice.layer, this.#choice.part);
     if (!stack) return;
     this.#choice.map = (this.#choice.map + by + stack.maps.length) % stack.maps.length;
-    this.#labelled = 0;
+    this.#labels.hurry();
     this.#draw();
   }
 
@@ -124,10 +126,8 @@ class MapDialog extends HTMLElement {
     for (const v of values) { low = Math.min(low, v); high = Math.max(high, v); }
     write(this.#title, mapName(frame, layer, part, map));
     write(this.#caption, `${width}×${height}, ${range(low, high)}; colours to ±${significant(limit)}. Update ${integer(frame.step)}`);
-    if (performance.now() - this.#labelled > 4000) {
-      this.#labelled = performance.now();
-      this.#canvas.setAttribute("aria-label", `${mapName(frame, layer, part, map)}, ${width} by ${height} values from ${range(low, high).replace(" … ", " to ")}.`);
-    }
+    this.#label = `${mapName(frame, layer, part, map)}, ${width} by ${height} values from ${range(low, high).replace(" … ", " to ")}.`;
+    this.#labels.wish();
     this.#neighbours(values, width, height);
     write(this.#origin, part === "activations" ? origin(frame, layer, map) : part === "gradients"
       ? "How fast the loss grows with this value. Training moves the weights against it." : part === "weights"

@@ -6,6 +6,7 @@
 import { make } from "../lib/dom.js";
 import { range } from "../lib/format.js";
 import { mapName, paletteOf, part as partOf } from "../lib/frames.js";
+import { Pace } from "../lib/pace.js";
 import { largest, limits, paint } from "../lib/painting.js";
 
 /** @typedef {import("../lib/frames.js").Part} Part */
@@ -18,7 +19,8 @@ const NOTHING = new Float32Array(1);
 export class MapTiles {
   /** @type {{ button: HTMLButtonElement, canvas: HTMLCanvasElement, silent: Set<string> }[]} */
   tiles = [];
-  #labelled = -Infinity;
+  /** @type {Frame | null} */ #frame = null;
+  #labels = new Pace(LABEL_EVERY, () => this.#label());
 
   /**
    * @param {HTMLElement} box that the tiles are put into
@@ -49,15 +51,21 @@ export class MapTiles {
     }
     const key = `${this.layer} ${part}`, name = paletteOf(this.layer), example = `${frame.example?.source} ${frame.example?.index}`;
     const shared = name === "ink" ? 1 : limits.follow(key, stack.largest);
-    const label = performance.now() - this.#labelled > LABEL_EVERY;
+    this.#frame = frame;
     this.tiles.forEach((tile, k) => {
-      const map = stack.maps[k], size = perMap || label || part === "activations" ? largest(map) : 0;
+      const map = stack.maps[k], size = perMap || part === "activations" ? largest(map) : 0;
       paint(tile.canvas, map, stack.width, stack.height, perMap && name !== "ink" ? limits.follow(`${key} ${k}`, size) : shared, name);
       if (part === "activations" && this.layer !== "input") this.#silence(tile, size === 0, example);
-      if (label) tile.canvas.setAttribute("aria-label", `${mapName(frame, this.layer, part, k)}, ${describe(map, tile.silent.size)}. Enlarge`);
     });
-    if (label) this.#labelled = performance.now();
+    this.#labels.wish();
     return shared;
+  }
+
+  #label() {
+    const frame = this.#frame, stack = frame && partOf(frame, this.layer, this.part);
+    if (!stack) return;
+    this.tiles.forEach(({ canvas, silent }, k) =>
+      canvas.setAttribute("aria-label", `${mapName(frame, this.layer, this.part, k)}, ${describe(stack.maps[k], silent.size)}. Enlarge`));
   }
 
   /** Nothing to show: paper. */
@@ -76,7 +84,7 @@ export class MapTiles {
       return { button, canvas, silent: new Set() };
     });
     this.box.replaceChildren(...this.tiles.map(({ button }, k) => this.options.wrap?.(button, k) ?? button));
-    this.#labelled = -Infinity;
+    this.#labels.hurry();
   }
 
   /** A unit that answered none of several examples is called dead. @param {MapTiles["tiles"][number]} tile @param {boolean} silent @param {string} example */

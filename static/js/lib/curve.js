@@ -13,14 +13,16 @@ export const SERIES = {
 export class Curve {
   /** @type {(number | null)[][]} x, raw, smoothed, validation, test; the same arrays for as long as they only grow */
   data = [[], [], [], [], []];
-  /** @type {number | null} */ #average = null;
+  /** Running sums of the measured values, [0, v1, v1 + v2, …]: a mean over any stretch is one subtraction. */
+  #sums = [0];
   #rows = 0;
   #epoch = -1;
 
   /**
    * @param {import("./points.js").Points} points
    * @param {Plot} plot
-   * @param {number} smoothing share of the old average that is kept at each row, 0: none
+   * @param {number} smoothing the smoothed line is the mean over this latest share of all measured values, 0: none. A share
+   *   and not a fixed number of them, so that the steep beginning is not smeared and the long end is calm.
    * @param {number} from the first update to show
    */
   constructor(points, plot, smoothing, from) {
@@ -35,7 +37,7 @@ export class Curve {
     const { columns, epoch } = this.points, { raw, validation, test } = SERIES[this.plot];
     if (epoch !== this.#epoch) {
       this.data = [[], [], [], [], []];
-      this.#average = null;
+      this.#sums = [0];
       this.#rows = 0;
       this.#epoch = epoch;
     }
@@ -43,14 +45,19 @@ export class Curve {
     for (; this.#rows < this.points.length; this.#rows++) {
       const row = this.#rows, step = Number(columns.step[row]), value = columns[raw][row];
       if (step < this.from) continue;
-      if (value != null) this.#average = this.#average === null ? value : this.smoothing * this.#average + (1 - this.smoothing) * value;
+      if (value != null) this.#sums.push(this.#sums[this.#sums.length - 1] + value);
       this.data[0].push(step);
       this.data[1].push(positive(value, this.plot));
-      this.data[2].push(value == null ? null : positive(this.#average, this.plot));
+      this.data[2].push(value == null ? null : positive(this.#mean(), this.plot));
       this.data[3].push(positive(columns[validation][row], this.plot));
       this.data[4].push(test ? columns[test][row] : null);
     }
     return this.#rows > begin;
+  }
+
+  #mean() {
+    const last = this.#sums.length - 1, width = Math.max(1, Math.ceil(this.smoothing * last));
+    return (this.#sums[last] - this.#sums[last - width]) / width;
   }
 
   /** The newest measured value of a series at or before a row. @param {number} series @param {number} [row] */

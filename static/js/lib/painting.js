@@ -46,8 +46,11 @@ export function surface(canvas) {
 
 const HALF_LIFE = 1000; // milliseconds
 
+const FAINTEST = 4;
+
 /**
- * Ends of colour scales that follow their data slowly: a range that jumps with every frame makes the picture flicker.
+ * Ends of colour scales that follow their data slowly: a range that jumps with every frame makes the picture flicker. But
+ * never so slowly that a picture fades away: gradients shrink a hundredfold between two frames.
  * Asking twice at one moment gives the same answer, so that every element that shows a layer has one scale.
  */
 class Limits {
@@ -61,7 +64,8 @@ class Limits {
       this.#kept.set(key, { value: target, time: now });
       return target;
     }
-    kept.value = target + (kept.value - target) * 0.5 ** ((now - kept.time) / HALF_LIFE);
+    const slow = target + (kept.value - target) * 0.5 ** ((now - kept.time) / HALF_LIFE);
+    kept.value = target > 0 ? Math.min(slow, FAINTEST * target) : slow;
     kept.time = now;
     return kept.value;
   }

@@ -16,6 +16,7 @@ import { ConnectionNotice } from "../lib/connection.js";
 import { all, make, write } from "../lib/dom.js";
 import { Figures } from "../lib/figures.js";
 import { integer, percent } from "../lib/format.js";
+import { Pace } from "../lib/pace.js";
 import { limits } from "../lib/painting.js";
 import { RunStream } from "../lib/stream.js";
 import { Watch } from "../lib/watch.js";
@@ -52,7 +53,8 @@ let generation = null;
 let source = "test";
 const index = { train: 0, test: 0 };
 let empty = true;
-let described = 0;
+let said = "";
+const describe = new Pace(DESCRIBE_EVERY, () => pad.describe(said));
 
 /** @param {Source} chosen @param {number} [which] number of the image */
 function look(chosen, which) {
@@ -64,7 +66,7 @@ function look(chosen, which) {
     pad.showImage(null);
     watch.set({ example: { source: chosen, ...pad.ink.encode() } });
   } else watch.set({ example: { source: chosen, index: index[chosen] } });
-  described = 0;
+  describe.hurry();
 }
 
 pad.addEventListener("ink", event => {
@@ -147,9 +149,8 @@ function tell(frame, probabilities) {
     write(answerNote, probabilities ? "probability, live" : "nothing is drawn yet");
   }
   unlabelled.hidden = chosen("show") !== "gradients" || source !== "drawing" || frame.layers.some(layer => layer.gradients);
-  if (performance.now() - described < DESCRIBE_EVERY) return;
-  described = performance.now();
-  pad.describe(says === null || !probabilities || frame.class === null ? "" : `The network reads ${says}, with ${percent(probabilities[frame.class], 0)}.`);
+  said = says === null || !probabilities || frame.class === null ? "" : `The network reads ${says}, with ${percent(probabilities[frame.class], 0)}.`;
+  describe.wish();
 }
 
 // ---- The stream --------------------------------------------------------------------------------------------------------------

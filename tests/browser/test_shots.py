@@ -1,0 +1,63 @@
+"""The pictures in the README: what a visitor sees after a network has learned for a while.
+
+They are taken in every run of the suite, to see that they can be; `python3 -m tests --shots` puts them into shots/.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, ViewportSize, expect
+
+from tests.browser.digits import PHONE, Digits
+from tests.browser.server import Server
+
+pytestmark = pytest.mark.browser
+
+THREE = [[(0.3, 0.27), (0.42, 0.17), (0.6, 0.17), (0.68, 0.28), (0.62, 0.42), (0.46, 0.48), (0.62, 0.53), (0.7, 0.66), (0.62, 0.8), (0.45, 0.84), (0.3, 0.76)]]
+WIDE = ViewportSize(width=1440, height=1500)
+LEARNED = 1_500
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(__file__).parent / "shots" if os.environ.get("NABLA_SHOTS") else tmp_path
+
+
+@pytest.fixture
+def run(api: httpx.Client) -> str:
+    """A run that has learned, and stands still, so that a picture shows one moment."""
+    made = api.post("/runs", json={"preset": "digits", "stop": {"steps": LEARNED}}).json()["id"]
+    return str(made)
+
+
+def take(context: BrowserContext, server: Server, api: httpx.Client, run: str, path: Path) -> None:
+    page = context.new_page()
+    page.add_init_script("localStorage.setItem('nabla.hint', 'closed')")
+    digits = Digits(page, api, run)
+    digits.open(server.url)
+    expect(digits.state).to_have_text("Finished", timeout=90_000)
+    expect(page.get_by_role("table", name="Rows: true class")).to_be_visible(timeout=30_000)
+    digits.draw(THREE)
+    expect(digits.answer()).not_to_have_text("Its answer", timeout=10_000)
+    page.evaluate("scrollTo(0, 0)")
+    page.mouse.move(2, 2)
+    page.screenshot(path=path)
+    assert path.stat().st_size > 20_000
+
+
+@pytest.mark.parametrize(("name", "scheme", "size"), [("digits-light", "light", WIDE), ("digits-dark", "dark", WIDE), ("digits-narrow", "light", PHONE)])
+def test_the_digits_page(name: str, scheme: str, size: ViewportSize, run: str, folder: Path, server: Server, api: httpx.Client, new_context: Callable[..., BrowserContext]) -> None:
+    context = new_context(viewport=size, color_scheme=scheme)
+    take(context, server, api, run, folder / f"{name}.png")
+
+
+def test_the_list_of_runs(run: str, folder: Path, server: Server, new_context: Callable[..., BrowserContext]) -> None:
+    page = new_context(viewport=ViewportSize(width=1440, height=700)).new_page()
+    page.goto(f"{server.url}/runs")
+    expect(page.get_by_role("heading", name="My runs")).to_be_visible()
+    page.screenshot(path=folder / "runs-light.png")
