@@ -67,12 +67,15 @@ def layers_frame(trainer: Trainer, watch: str, example: Mapping[str, Any], *, gr
         "layers": [],
     }
     if inputs is not None:
-        trace = trainer.network.trace(inputs, label, trainer.loss)
+        target = label
+        if target is None and gradients:  # nobody said what a drawing is: its gradients take the network's own word for it
+            target = int(trainer.probabilities(inputs).argmax())
+        trace = trainer.network.trace(inputs, target, trainer.loss)
         probabilities = numbers(trace.probabilities)
         value |= {
             "probabilities": probabilities,
             "class": None if probabilities is None else int(trace.probabilities.argmax()),
-            "loss": trace.loss if trace.loss is not None and np.isfinite(trace.loss) else None,
+            "loss": trace.loss if label is not None and trace.loss is not None and np.isfinite(trace.loss) else None,
             "input": packed(trace.input),
             "layers": packed_layers(trainer, trace, gradients=gradients),
         }

@@ -129,7 +129,7 @@ function show(frame) {
 }
 
 const controls = document.querySelector(".pipeline-controls"), unlabelled = make("p", { class: "note", role: "status", hidden: true },
-  "A gradient needs the right answer, and a drawing has none. Choose a training or a test image to see gradients.");
+  "A gradient needs the right answer, and nobody said what a drawing is. Here the network’s own answer is taken for it.");
 controls?.append(unlabelled);
 
 const padNote = document.querySelector("#draw .stage header p");
@@ -148,7 +148,7 @@ function tell(frame, probabilities) {
     write(padNote, "or give it an image");
     write(answerNote, probabilities ? "probability, live" : "nothing is drawn yet");
   }
-  unlabelled.hidden = chosen("show") !== "gradients" || source !== "drawing" || frame.layers.some(layer => layer.gradients);
+  unlabelled.hidden = chosen("show") !== "gradients" || source !== "drawing" || !probabilities;
   said = says === null || !probabilities || frame.class === null ? "" : `The network reads ${says}, with ${percent(probabilities[frame.class], 0)}.`;
   describe.wish();
 }
