@@ -1,7 +1,8 @@
 """One run's channel: what everybody should see of it, folded, and handed to each stream at the pace it reads.
 
     state    the folded run, first on every connection and again after points were taken back
-    metrics  pulled from the history, so that a slow reader gets fewer, longer events and misses nothing
+    metrics  pulled from the history, so that a slow reader gets fewer, longer events and misses nothing; without points
+             when only the latest numbers are new, as after a single update
     status   every one, in order; a reader that fell too far behind gets the folded state in their place
     frame    one slot a view and watch, overwritten by the next: a slow reader gets the newest
 
@@ -75,6 +76,7 @@ class Reader:
     row: int
     version: int
     status: int
+    latest: int
     frames: dict[tuple[str, str], int] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -92,6 +94,7 @@ class Channel:
         self._version = 0
         self._statuses: deque[bytes] = deque(maxlen=STATUSES_KEPT)
         self._status_count = 0
+        self._latest_count = 0
         self._frames: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._encoded: tuple[tuple[int, int, int], bytes] | None = None
         self._closing: str | None = None
@@ -99,8 +102,10 @@ class Channel:
     # ---- Folding in ----------------------------------------------------------------------------------------------------------
 
     def progress(self, snapshot: dict[str, Any], points: Points) -> None:
+        before = self._latest()
         self.run |= snapshot
         self.history.append(points)
+        self._latest_count += self._latest() != before
         self._encoded = None
         self._wake()
 
@@ -154,7 +159,7 @@ class Channel:
         self, views: frozenset[str], watch: str | None, last_event_id: str | None, *, ping_seconds: float
     ) -> AsyncIterator[bytes]:
         """The stream's bytes. Nothing is held until the first is asked for, and all is let go when the iterator is closed."""
-        reader = Reader(views, watch, self.run["generation"], self._resume(last_event_id), -1, self._status_count)
+        reader = Reader(views, watch, self.run["generation"], self._resume(last_event_id), -1, self._status_count, 0)
         self.readers.add(reader)
         try:
             yield RETRY
@@ -190,6 +195,7 @@ class Channel:
                 reader.generation, reader.row = self.run["generation"], 0
             reader.version = self._version
             reader.status = self._status_count
+            reader.latest = self._latest_count
             yield event("state", self.run)
         while self._status_count > reader.status >= self._status_count - len(self._statuses):
             reader.status += 1
@@ -202,19 +208,24 @@ class Channel:
                 yield frame
 
     def _metrics(self, reader: Reader) -> Iterator[bytes]:
-        while reader.generation == self.run["generation"] and reader.row < len(self.history):
+        while reader.generation == self.run["generation"] and (
+            reader.row < len(self.history) or reader.latest != self._latest_count
+        ):
             start = reader.row
             reader.row = min(start + ROWS_PER_EVENT, len(self.history))
+            reader.latest = self._latest_count
             yield self._encode(reader.generation, start, reader.row)
 
     def _encode(self, generation: int, start: int, end: int) -> bytes:
         """Readers that keep up all ask for the same rows, so the last answer is kept."""
         key = generation, start, end
         if self._encoded is None or self._encoded[0] != key:
-            latest = self.run["metrics"] | {name: self.run[name] for name in ("step", "examples", "epoch", "seconds")}
-            value = {"points": self.history.points(start, end), "latest": latest}
+            value = {"points": self.history.points(start, end), "latest": self._latest()}
             self._encoded = key, event("metrics", value, id=f"{generation}-{end}")
         return self._encoded[1]
+
+    def _latest(self) -> dict[str, Any]:
+        return self.run["metrics"] | {name: self.run[name] for name in ("step", "examples", "epoch", "seconds")}
 
     def _sweep(self, watch: str | None) -> None:
         """Frames that nobody looks at any more."""

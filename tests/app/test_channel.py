@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.channel import ROWS_PER_EVENT, STATUSES_KEPT, Channel, History
-from app.wire.points import COLUMNS, Points
+from app.wire.points import COLUMNS, Points, no_points
 from tests.app.small_runs import parse
 
 
@@ -272,3 +272,33 @@ def test_a_history_gives_back_what_it_was_given() -> None:
     assert history.truncate(3) == 2
     assert history.points() == points(0, 3)
     assert history.truncate(99) == 0
+
+
+def test_an_update_without_a_point_still_brings_the_latest_numbers() -> None:
+    async def scenario() -> None:
+        channel = Channel(run())
+        channel.progress({"step": 20}, points(0, 2))
+        page = Page(channel)
+        await page.read()
+        assert page.names == ["state", "metrics"]
+        snapshot = {"step": 21, "examples": 210, "epoch": 0.42, "seconds": 0.5, "metrics": {"train_loss": 0.25}}
+        channel.progress(snapshot, no_points())
+        channel.progress(snapshot, no_points())  # nothing new
+        await page.read()
+        assert page.names == ["state", "metrics", "metrics"]
+        assert page.values[-1]["latest"] == {
+            "step": 21,
+            "examples": 210,
+            "epoch": 0.42,
+            "seconds": 0.5,
+            "train_loss": 0.25,
+        }
+        assert page.values[-1]["points"] == no_points()
+        assert page.last_id == "0-2"
+        late = Page(channel)
+        await late.read()
+        assert late.names == ["state", "metrics"], "the state says it all"
+        for each in (page, late):
+            await each.cut()
+
+    asyncio.run(scenario())
