@@ -86,7 +86,7 @@ class LiveRun:
         return self.state == "running" or bool(self._tasks)
 
     def work(self) -> None:
-        """One portion of the first task, and one update if the run is running."""
+        """One portion of a task, and one update if the run is running."""
         if self._tasks:
             self._work_on_task()
         if self.state == "running":
@@ -109,6 +109,7 @@ class LiveRun:
         self._tasks.append((number, task))
 
     def _work_on_task(self) -> None:
+        """A portion of the first; then it is the next one's turn, so that a single update waits for no evaluation."""
         number, task = self._tasks[0]
         try:
             next(task)
@@ -119,6 +120,8 @@ class LiveRun:
         except EngineError as error:
             self._tasks.popleft()
             self._send(refusal_for(number, error, self.state))
+        else:
+            self._tasks.rotate(-1)
 
     def drop_tasks(self, why: str) -> None:
         while self._tasks:
