@@ -59,6 +59,7 @@ class LiveRun:
         self.sentence = SENTENCES["paused"]
         self.evaluations: dict[Split, EvaluationResult] = {}
         self._send = send
+        self._diverged: dict[str, Any] | None = None
         self._tasks: deque[tuple[int, Task]] = deque()
         self._watches = Watches(lambda watch, view, frame: send(Drawn(id, watch, view, frame)))
         self._flushed = monotonic()
@@ -68,8 +69,8 @@ class LiveRun:
         self._save_again = 0.0
 
     def snapshot(self) -> dict[str, Any]:
-        """Where the run stands, as part of the Run JSON."""
-        return {
+        """Where the run stands, as part of the Run JSON; while diverged, where it did."""
+        return self._diverged or {
             "state": self.state,
             "sentence": self.sentence,
             "step": self.trainer.steps,
@@ -174,7 +175,7 @@ class LiveRun:
             self.trainer.change(**changes)
 
     def enter(self, state: str, sentence: str) -> None:
-        self.state, self.sentence = state, sentence
+        self.state, self.sentence, self._diverged = state, sentence, None
 
     def tell(self) -> None:
         """Tell what state the run is in, after all that was measured before."""
@@ -183,6 +184,7 @@ class LiveRun:
 
     def _run_on(self) -> None:
         if self.state == "diverged":
+            self._diverged = None
             self._send(Restored(self.id, self.snapshot()))
         if reached := self.reached():
             self.recorder.unimproved = 0
@@ -216,6 +218,7 @@ class LiveRun:
         self.recorder.rest()
         self.enter("diverged", str(error))
         self.tell()
+        self._diverged = self.snapshot()
         try:
             saved = self.saves.read()
         except (FormatError, OSError):

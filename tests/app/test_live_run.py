@@ -222,6 +222,27 @@ def test_a_run_that_diverges_keeps_its_curve_and_its_last_good_weights(tmp_path:
     assert (stage.run.state, stage.run.trainer.steps) == ("running", 60)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_run_that_diverges_before_its_first_measurement_says_the_same_whenever_it_is_asked(tmp_path: Path) -> None:
+    """Its weights go back to update 0, yet what it shows stays the update at which it ended."""
+    stage = Stage(tmp_path, small(optimizer=SGD(learning_rate=100.0), l2=10.0))
+    stage.run.save()
+    stage.run.change({}, "running")
+    stage.work(10_000)
+    told = stage.of(Status)[-1].snapshot
+    assert stage.run.trainer.steps == 0
+    assert 0 < told["step"] < 20
+    assert told["examples"] == 10 * told["step"]
+    assert told["epoch"] == told["examples"] / 500
+    stage.run.flush()  # as after any question
+    assert stage.of(Progress)[-1].snapshot == told
+    stage.run.change({"learning_rate": 0.01, "l2": 0.0}, "running")
+    restored = stage.of(Restored)[-1].snapshot
+    assert (restored["step"], restored["examples"], restored["seconds"]) == (0, 0, 0.0)
+    stage.work(1)
+    assert stage.run.snapshot()["step"] == 1
+
+
 def test_hyperparameters_change_while_it_runs_and_bad_ones_change_nothing(stage: Stage) -> None:
     stage.run.change({}, "running")
     stage.run.change({"learning_rate": 0.5, "batch_size": 20}, None)
