@@ -225,7 +225,7 @@ class Channel:
         return self._encoded[1]
 
     def _latest(self) -> dict[str, Any]:
-        return self.run["metrics"] | {name: self.run[name] for name in ("step", "examples", "epoch", "seconds")}
+        return {**self.run["metrics"], **{name: self.run[name] for name in ("step", "examples", "epoch", "seconds")}}
 
     def _sweep(self, watch: str | None) -> None:
         """Frames that nobody looks at any more."""

@@ -170,7 +170,7 @@ class LiveRuns:
                 self._pool.tell(SetWatch(run=held.id, watch=name, value=watch.value))
 
     async def begin_anew(self, held: Held) -> None:
-        """Open a run at step 0, whatever was saved of it."""
+        """Open a run at its beginning, whatever was saved of it since."""
         held.channel.run |= {"state": "paused", "sentence": SENTENCES["paused"]}
         await self.open(held, fresh=True)
 
@@ -308,6 +308,8 @@ def problem_of(error: RefusedError) -> Problem:
             return Unprocessable(refusal.message, code="impossible_input")
         case "dataset":
             return Problem(503, "dataset_unavailable", "The dataset is not there", refusal.message)
+        case "disk":
+            return Problem(503, "disk_unavailable", "The disk took nothing", refusal.message)
         case _:
             return Internal()
 

@@ -230,7 +230,7 @@ class Runs:
         return dict(held.channel.run)
 
     async def reset(self, id: str, *, seed: int | None = None) -> Json:
-        """Step 0 again, with the same initial weights or those of another seed."""
+        """Where it began: step 0 with the same initial weights, or what was imported; or step 0 with another seed's."""
         held = await self._live.find(id)
         try:
             await self._live.ask(held, Reset(run=id, seed=seed))

@@ -68,7 +68,8 @@ def layers_frame(trainer: Trainer, watch: str, example: Mapping[str, Any], *, gr
     }
     if inputs is not None:
         target = label
-        if target is None and gradients:  # nobody said what a drawing is: its gradients take the network's own word for it
+        if target is None and gradients:
+            # Nobody said what a drawing is: its gradients take the network's own word for it.
             target = int(trainer.probabilities(inputs).argmax())
         trace = trainer.network.trace(inputs, target, trainer.loss)
         probabilities = numbers(trace.probabilities)

@@ -235,10 +235,17 @@ class LiveRun:
         self._save_at = self.recorder.seconds + FIRST_SAVE_SECONDS
 
     def reset(self, seed: int | None) -> None:
-        """Step 0 again, paused unless it was running."""
+        """Where it began, paused unless it was running; a new seed draws another beginning. FormatError if that is lost."""
+        beginning = self.saves.beginning() if seed is None else None
         self.drop_tasks("The run was reset.")
+        spec = self.trainer.spec
         self.trainer.reset(seed=seed)
-        self.saves.remove()
+        if beginning is None:
+            self.saves.remove()
+        else:
+            self.saves.remove_progress()
+            self.trainer.restore(beginning)
+            self.adopt(spec)
         self.recorder = Recorder()
         self.evaluations.clear()
         self._saved_step = None

@@ -18,7 +18,7 @@ from engine.specs import RunSpec, Split
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Open:
-    """Take a run in: from its last checkpoint, or from step 0 when there is none or `fresh` is set.
+    """Take a run in: from its last checkpoint, or from its beginning when there is none or `fresh` is set.
 
     `state` is what it does from then on, `sentence` what that says. The hyperparameters of `spec` hold, whatever the
     checkpoint says.
@@ -73,7 +73,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reset:
-    """Back to step 0: with the same initial weights, or with another `seed`."""
+    """Back to where it began: step 0 or what was imported; or to step 0 with the weights of another `seed`."""
 
     run: str
     seed: int | None = None
@@ -255,7 +255,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A request that was not carried out: `kind` is conflict, spec, format, input, unknown, dataset or fault."""
+    """A request that was not carried out: `kind` is conflict, spec, format, input, dataset, disk or fault."""
 
     number: int
     kind: str

@@ -202,7 +202,7 @@ class Scheduler:
         """Raises FormatError when there is a checkpoint that cannot be read."""
         saves = Saves(self._folder / command.run)
         if command.fresh:
-            saves.remove()
+            saves.remove_progress()
         saved = saves.read()
         dataset = self._mnist()
         if saved is None:
@@ -222,9 +222,10 @@ class Scheduler:
 
     def _import(self, command: Import) -> Any:
         state = files.read(command.body, command.filename)
-        saves = Saves(self._folder / command.run)
         trainer = Trainer(state.spec, self._mnist(), clock=perf_counter)
         trainer.restore(state)
+        saves = Saves(self._folder / command.run)
+        saves.keep_beginning(state)
         run = LiveRun(command.run, trainer, Recorder(), saves, self._send)
         run.enter("paused", SENTENCES["paused"])
         self._runs[command.run] = run

@@ -16,6 +16,7 @@ from app.workers.messages import (
     Command,
     Discard,
     Evaluate,
+    Import,
     Notification,
     Open,
     Predict,
@@ -33,8 +34,9 @@ from app.workers.messages import (
 from app.workers.process import Pulse
 from app.workers.scheduler import Scheduler, allowed_seconds
 from engine.datasets.mnist import load_mnist
+from engine.formats import native
 from engine.specs import Conv2D, Dense
-from engine.trainer import Trainer
+from engine.trainer import Trainer, fresh_state
 from tests.app.small_runs import small
 
 BATCH = [[[0.5] * 12] * 12]
@@ -181,3 +183,16 @@ def test_a_huge_network_is_given_the_time_it_needs() -> None:
     )
     huge = small(network=layers, batch_size=80)
     assert allowed_seconds(Trainer(huge, dataset)) > 20
+
+
+def test_a_network_that_the_disk_does_not_take_is_not_loaded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("engine.formats.checkpoint.write", full)
+    loaded = bench.ask(Import(run="a", body=native.dump(fresh_state(small())), filename="a.json"))
+    asked = bench.ask(Step(run="a", count=1))
+    bench.finish()
+    assert bench.outcome(loaded).kind == "disk"
+    assert "No space left" in bench.outcome(loaded).message
+    assert bench.outcome(asked).kind == "conflict"

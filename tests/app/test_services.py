@@ -201,6 +201,47 @@ def test_an_exported_run_comes_back_as_the_same_network(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_an_imported_network_is_reset_to_what_was_imported(tmp_path: Path) -> None:
+    """Also after a restart of the server; another seed draws new weights, which are then what a reset goes back to."""
+
+    async def scenario() -> None:
+        async with service(tmp_path) as runs:
+            origin = (await runs.create(small(), state="paused"))["id"]
+            await runs.step(origin, 30)
+            known = await weights(runs, origin)
+            ids = []
+            for format in ("native", "convnetjs"):
+                filename, _, body = await runs.export(origin, format)  # type: ignore[arg-type]
+                ids.append((await runs.import_model(body, filename))["id"])
+            native, foreign = ids
+            for id, first in ((native, 30), (foreign, 0)):
+                await runs.step(id, 5)
+                await runs.change(id, RunChanges(learning_rate=0.2))
+                run = await runs.reset(id)
+                assert (run["step"], run["state"], run["optimizer"]["learning_rate"]) == (first, "paused", 0.2)
+                assert await weights(runs, id) == known
+                await runs.step(id, 3)
+        async with service(tmp_path) as runs:
+            for id in ids:
+                await runs.reset(id)
+                assert await weights(runs, id) == known
+            for file in (tmp_path / "checkpoints" / native).glob("run.checkpoint*"):
+                file.write_bytes(b"torn")
+        async with service(tmp_path) as runs:
+            with pytest.raises(Unprocessable):
+                await runs.step(native, 1)
+            await runs.reset(native)
+            assert await weights(runs, native) == known, "the beginning outlives the checkpoints"
+            drawn = (await runs.create(small(seed=5), state="paused"))["id"]
+            assert (await runs.reset(native, seed=5))["step"] == 0
+            assert await weights(runs, native) == await weights(runs, drawn)
+            await runs.step(native, 2)
+            await runs.reset(native)
+            assert await weights(runs, native) == await weights(runs, drawn)
+
+    asyncio.run(scenario())
+
+
 def test_places_in_workers_go_to_who_needs_them(tmp_path: Path) -> None:
     """Two places for three runs: the one untouched for longest is put away, and comes back when it is wanted."""
 
