@@ -33,7 +33,7 @@ def test_rates_and_sizes_change_while_it_trains(visit: Callable[..., Digits]) ->
 
         def taken(key: str = key, value: float = value) -> bool:
             run = digits.document()
-            return {**run, **run["optimizer"]}[key] == value
+            return bool({**run, **run["optimizer"]}[key] == value)
 
         until(digits.page, taken, f"{key} is {value}")
         expect(field(digits, label)).to_have_value(text)
