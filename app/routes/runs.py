@@ -48,12 +48,12 @@ def go_to(request: Request, run: dict[str, Any]) -> Response:
 async def create(request: Request, runs: RunsService) -> Response:
     """A run of a preset, or of the network in the builder's form."""
     form = await typed(request)
-    if "first" in form and (present := await runs.current()) is not None:
-        return go_to(request, present)  # another tab was quicker
     if "preset" in form:
         if form["preset"] not in PRESETS:
             raise Unprocessable(f"There is no such preset. There are: {', '.join(PRESETS)}.", field="/preset")
         spec = PRESETS[form["preset"]].spec
+        if "first" in form:
+            return go_to(request, await runs.first(spec))  # another tab may be quicker
     else:
         form["name"] = _name(form.get("name", ""))
         spec = run_spec(draft_of_form(form), form)

@@ -88,6 +88,7 @@ class Runs:
         self._watching = Watching(self._live, pool, settings.limits)
         self._stored = 0
         self._keys: dict[str, asyncio.Lock] = {}
+        self._first_visit = asyncio.Lock()
 
     async def start(self) -> None:
         """Raises StartupError when the data folder cannot be used."""
@@ -198,6 +199,11 @@ class Runs:
         """The newest run, if there is any."""
         newest = await self._store.call(rows.newest, 1, None)
         return self._present(newest[0]) if newest else None
+
+    async def first(self, spec: RunSpec) -> Json:
+        """The newest run, made of `spec` if there is none yet; of several who ask at once one makes it."""
+        async with self._first_visit:
+            return await self.current() or await self.create(spec)
 
     async def delete(self, id: str) -> None:
         """With its history and checkpoints; open streams of it end."""

@@ -83,6 +83,9 @@ class FakeRuns:
         self.run = run_document(spec, state=state, step=0)
         return self.run
 
+    async def first(self, spec: RunSpec) -> Any:
+        return await self.current() or await self.create(spec)
+
     async def delete(self, id: str) -> None:
         await self.get(id)
         self.run = None

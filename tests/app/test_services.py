@@ -91,6 +91,18 @@ def test_the_same_idempotency_key_makes_one_run(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_two_first_visits_at_once_make_one_run(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path) as runs:
+            visits = await asyncio.gather(*(runs.first(small()) for _ in range(5)))
+            assert len({run["id"] for run in visits}) == 1
+            assert len((await runs.list())["items"]) == 1
+            await runs.delete(visits[0]["id"])
+            assert (await runs.first(small()))["id"] != visits[0]["id"]
+
+    asyncio.run(scenario())
+
+
 def test_lists_are_paged_newest_first(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with service(tmp_path) as runs:
