@@ -198,7 +198,7 @@ class ClassifiedExamples(Answer):
 class Example(Answer):
     index: int
     label: int
-    image: Packed
+    image: list[list[float]] = Field(description="Rows of ink from 0 to 1, as predictions take them.")
 
 
 class Examples(Answer):

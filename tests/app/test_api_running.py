@@ -161,3 +161,15 @@ async def test_a_file_that_is_no_network_is_refused_in_words(client: httpx.Async
 def test_every_answer_model_is_described_by_its_fields() -> None:
     models = [model for model in vars(answers).values() if isinstance(model, type) and issubclass(model, BaseModel)]
     assert all(model.model_fields for model in models if model not in (BaseModel, answers.Answer))
+
+
+async def test_an_example_can_be_asked_for_and_handed_to_a_prediction_as_it_is(client: httpx.AsyncClient) -> None:
+    run = read(answers.Run, await client.post("/api/runs", json=SMALL | {"state": "paused"}), 201)["id"]
+    digits = read(answers.Examples, await client.get("/api/datasets/mnist/examples?split=test&limit=3"))["items"]
+    body = {"inputs": [digit["image"] for digit in digits]}
+    predicted = read(answers.Predictions, await client.post(f"/api/runs/{run}/predictions", json=body))["predictions"]
+    seen = read(answers.ClassifiedExamples, await client.get(f"/api/runs/{run}/examples?limit=3"))["items"]
+    assert [digit["label"] for digit in digits] == [item["label"] for item in seen] == [7, 2, 1]
+    for prediction, item in zip(predicted, seen, strict=True):
+        for class_, probability in item["top"]:
+            assert prediction["probabilities"][int(class_)] == pytest.approx(probability, abs=1e-3)

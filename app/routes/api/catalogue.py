@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from app import answers
 from app.deps import DatasetsService, RunsService, SettingsInUse
-from app.routes.api.answering import BODY, problems
+from app.routes.api.answering import BODY, json_in_pieces, problems
 from app.routes.bodies import JSONRoute
 from app.schemas import LIMITS, NetworkBody
 from engine.errors import SpecError
@@ -79,7 +79,7 @@ async def list_examples(
     offset: Annotated[int, Query(ge=0, le=60_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=LIMITS.examples)] = 20,
 ) -> Response:
-    return JSONResponse(await datasets.examples(name, split, offset, limit))
+    return json_in_pieces(await datasets.examples(name, split, offset, limit))
 
 
 @router.post(
