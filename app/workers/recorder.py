@@ -51,7 +51,7 @@ METRICS = (
 
 def point_interval(step: int) -> int:
     """Updates from one point to the next around `step`."""
-    return 10 if step <= 10_000 else 100 if step <= 1_000_000 else 1_000
+    return 10 if step <= 60_000 else 100 if step <= 1_000_000 else 1_000
 
 
 @dataclass(slots=True)

@@ -117,6 +117,6 @@ export function drawLabels(chart, ends, rem, font) {
   ctx.font = `${11 * rem * ratio}px ${font}`;
   ctx.fillStyle = colour("ink-3");
   ctx.textBaseline = "bottom";
-  ctx.fillText("updates", bbox.left + bbox.width + 8 * ratio, bbox.top + bbox.height + 22 * rem * ratio);
+  ctx.fillText("updates", bbox.left + bbox.width + 28 * rem * ratio, bbox.top + bbox.height + 22 * rem * ratio);
   ctx.restore();
 }
