@@ -10,6 +10,7 @@ import { all, download, make, write } from "../lib/dom.js";
 import { integer } from "../lib/format.js";
 import { drawLabels, LOOKS, options, show, SteadyRange } from "../lib/chart.js";
 import { Curve } from "../lib/curve.js";
+import { Pace } from "../lib/pace.js";
 import { Redraw } from "../lib/painting.js";
 import { colour, onPaletteChange } from "../lib/palette.js";
 import { Points } from "../lib/points.js";
@@ -34,7 +35,7 @@ class LossChart extends HTMLElement {
   #details = make("details", { class: "disclosure" }, make("summary", {}, "As a table"), make("div", { class: "scroller", tabindex: 0 }, this.#table));
   #pointed = false;
   #drawn = 0;
-  #said = -Infinity;
+  #words = new Pace(SAY_EVERY, () => { this.#say(); this.#fillTable(); });
   #timer = 0;
   /** @type {Redraw | null} */ #redraw = null;
   #resize = new ResizeObserver(() => this.#size());
@@ -97,7 +98,7 @@ class LossChart extends HTMLElement {
 
   get #plot() { return this.#chosen("plot") === "accuracy" ? "accuracy" : "loss"; }
   get #log() { return this.#plot === "loss" && (this.querySelector("[name=log]") instanceof HTMLInputElement ? /** @type {HTMLInputElement} */ (this.querySelector("[name=log]")).checked : true); }
-  get #smoothing() { return Number(this.#chosen("smoothing") ?? 0.05); }
+  get #smoothing() { return Number(this.#chosen("smoothing") ?? 0.1); }
 
   /** @param {string} name @returns {string | undefined} */
   #chosen(name) {
@@ -113,7 +114,7 @@ class LossChart extends HTMLElement {
     this.#curve.update();
     this.#steady = new SteadyRange();
     this.#end = 0;
-    this.#said = -Infinity;
+    this.#words.hurry();
     this.#chart?.destroy();
     const { width, height } = this.#place.getBoundingClientRect();
     this.#chart = new this.#library(options({
@@ -148,11 +149,7 @@ class LossChart extends HTMLElement {
     chart.setData(data, false);
     chart.setScale("x", this.#zoom ?? { min: this.#from || Math.min(first, 0), max: Math.max(this.#end, first + 10) });
     if (!this.#pointed) this.#read();
-    if (performance.now() - this.#said > SAY_EVERY) {
-      this.#said = performance.now();
-      this.#say();
-      this.#fillTable();
-    }
+    this.#words.wish();
   }
 
   /** @param {UPlot} chart */
@@ -184,7 +181,7 @@ class LossChart extends HTMLElement {
 
   #say() {
     const { data } = this.#curve, plot = this.#plot, name = plot === "loss" ? "Loss" : "Accuracy";
-    if (!data[0].length) return;
+    if (!data[0].length) return this.#place.setAttribute("aria-label", `${name} against updates. Nothing is measured yet.`);
     const parts = this.#shown.map(series => {
       const first = data[series].find(v => v != null), end = this.#curve.at(series);
       return end ? `${LOOKS[series === 1 ? 2 : series].name} went from ${show(plot, first)} to ${show(plot, end.value)}` : "";

@@ -251,7 +251,7 @@ def test_mistakes_and_cells_are_asked_for_and_an_empty_answer_says_so(bench: Ben
 # ---- Chart ----------------------------------------------------------------------------------------------------------------------
 
 CHART = """<loss-chart><label><input type=radio name=plot value=loss checked></label><label><input type=radio name=plot value=accuracy></label>
-<input type=checkbox name=log checked><select name=smoothing><option value=0>off</option><option value=0.05 selected>some</option></select>
+<input type=checkbox name=log checked><select name=smoothing><option value=0>off</option><option value=0.1 selected>some</option></select>
 <button data-action=clear>Clear</button><button data-action=png>PNG</button><button data-action=csv>CSV</button>
 <div class="plot wide" data-plot></div></loss-chart>"""
 FILL = """count => {
