@@ -13,23 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Route
 
 from app.wire.arrays import pack
-from tests.browser.server import CHROMIUM, CHROMIUM_FLAGS, ROOT
+from tests.browser.server import ROOT
 
 ORIGIN = "http://localhost:1"  # nothing listens there; localhost, so that it counts as a secure context
 SHEETS = ("css/tokens", "css/base", "css/components", "css/pages", "css/elements", "vendor/uPlot.min")
 HEAD = "".join(f'<link rel="stylesheet" href="/static/{sheet}.css">' for sheet in SHEETS)
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:"
-
-
-@pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 class Bench:
@@ -83,8 +75,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(chromium: Browser) -> Iterator[Bench]:
-    page = chromium.new_page()
+def bench(browser: Browser) -> Iterator[Bench]:
+    page = browser.new_page()
     made = Bench(page)
     yield made
     page.close()
