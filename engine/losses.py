@@ -1,6 +1,8 @@
 """Losses: one number for how wrong a batch of outputs is, and how each output should change to make it smaller.
 
-Both read logits (K, N) and class labels (N,); all values are means over the batch.
+All read logits (K, N) and class labels (N,); a loss is the mean over the batch of what each example costs. With
+`weights` (N,) an example of weight 3 counts as three, and the sum is still divided by N. (PyTorch's cross_entropy
+divides by Σ weights instead, which in a batch of one undoes them.)
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from engine.arrays import Array, Labels, check_shape
-from engine.specs import LossName
+from engine.specs import LossName, RunSpec
 
 
 class Loss(ABC):
@@ -23,72 +25,167 @@ class Loss(ABC):
 
     # A diverged run makes infinities; its loss says so, and the trainer stops on it. Warnings would say it twice.
     @np.errstate(over="ignore", invalid="ignore")
-    def loss_and_gradient(self, logits: Array, labels: Labels) -> tuple[float, Array]:
+    def loss_and_gradient(self, logits: Array, labels: Labels, weights: Array | None = None) -> tuple[float, Array]:
         """The mean loss and its gradient (K, N) with respect to `logits` (K, N), given the true classes `labels` (N,).
 
-        ShapeError when there is not one label for each column.
+        `weights` (N,) are those of the examples. ShapeError when there is not one label, or weight, for each column.
         """
-        check_shape("Labels", labels, (logits.shape[1],))
+        count = logits.shape[1]
+        check_shape("Labels", labels, (count,))
         if self._gradient.shape != logits.shape or self._gradient.dtype != logits.dtype:
             self._gradient = np.empty_like(logits)
-            self._columns = np.arange(logits.shape[1])
-        return self._loss_and_gradient(logits, labels)
+            self._columns = np.arange(count)
+        costs, gradient = self._costs_and_gradient(logits, labels)
+        if weights is None:
+            loss = float(costs.sum()) / count
+        else:
+            check_shape("Weights of the examples", weights, (count,))
+            loss = float(weights @ costs) / count
+            gradient *= weights
+        gradient /= count
+        return loss, gradient
 
     @abstractmethod
-    def _loss_and_gradient(self, logits: Array, labels: Labels) -> tuple[float, Array]: ...
+    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
+        """What each example costs, (N,), and how it changes with the example's logits, (K, N) in `_gradient`."""
 
     @abstractmethod
     def probabilities(self, logits: Array) -> Array:
         """What the network believes, (K, N), each column summing to 1, as a new array."""
 
+    def _errors(self, logits: Array, labels: Labels) -> Array:
+        """`z − onehot`: how far each output is from 1 for the true class and 0 elsewhere."""
+        np.copyto(self._gradient, logits)
+        self._gradient[labels, self._columns] -= 1
+        return self._gradient
+
 
 class SoftmaxCrossEntropy(Loss):
-    """`−log p[label]` in nats, p the softmax of the logits; the gradient is `(p − onehot) / N`.
+    """`−log p[label]` in nats, p the softmax of the logits; the gradient is `p − onehot`.
 
     Softmax and logarithm are one step: `−log p[label] = log Σ e^z − z[label]`, with the largest logit taken off first,
     which changes nothing but keeps every power within 1.
     """
 
-    def _loss_and_gradient(self, logits: Array, labels: Labels) -> tuple[float, Array]:
+    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
         gradient, columns = self._gradient, self._columns
-        count = logits.shape[1]
         np.subtract(logits, logits.max(axis=0), out=gradient)
         true_logits = gradient[labels, columns]
         np.exp(gradient, out=gradient)
         sums = gradient.sum(axis=0)
-        loss = float(np.sum(np.log(sums) - true_logits)) / count
         gradient /= sums
         gradient[labels, columns] -= 1
-        gradient /= count
-        return loss, gradient
+        return np.log(sums) - true_logits, gradient
 
-    @np.errstate(over="ignore", invalid="ignore")
     def probabilities(self, logits: Array) -> Array:
-        powers: Array = np.exp(logits - logits.max(axis=0))
-        powers /= powers.sum(axis=0)
-        return powers
+        return softmax(logits)
 
 
 class MeanSquaredError(Loss):
     """`mean over outputs of (z − onehot)²`: the outputs are read as guesses of 1 for the true class and 0 elsewhere."""
 
-    def _loss_and_gradient(self, logits: Array, labels: Labels) -> tuple[float, Array]:
-        gradient = self._gradient
-        np.copyto(gradient, logits)
-        gradient[labels, self._columns] -= 1
-        loss = float(np.vdot(gradient, gradient)) / gradient.size
-        gradient *= 2 / gradient.size
-        return loss, gradient
+    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
+        errors, outputs = self._errors(logits, labels), len(logits)
+        costs: Array = np.einsum("kn,kn->n", errors, errors) / outputs
+        errors *= 2 / outputs
+        return costs, errors
 
     def probabilities(self, logits: Array) -> Array:
-        """Outputs are no probabilities; the nearest thing is what is above zero, scaled to sum to 1 (even if none is)."""
-        positive = np.maximum(logits, 0)
-        sums = positive.sum(axis=0)
-        positive[:, sums == 0] = 1
-        positive /= positive.sum(axis=0)
-        return positive
+        return shares_above_zero(logits)
+
+
+class Huber(Loss):
+    """`mean over outputs of ½ e²` where the error `e = z − onehot` is at most δ, and `δ (|e| − ½ δ)` beyond it.
+
+    Squared near zero and straight far off, with one slope where they meet: a wild output pulls no harder than δ.
+    Huber (1964), https://doi.org/10.1214/aoms/1177703732. The gradient is e, held between −δ and δ.
+    """
+
+    def __init__(self, delta: float = 1.0) -> None:
+        super().__init__()
+        self.delta = delta
+
+    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
+        errors, outputs = self._errors(logits, labels), len(logits)
+        held = np.clip(errors, -self.delta, self.delta)
+        # With h = e held, both pieces are h (e − ½ h): ½ e² where h = e, and δ (|e| − ½ δ) where h = ±δ.
+        costs: Array = np.einsum("kn,kn->n", held, errors - 0.5 * held) / outputs
+        return costs, np.divide(held, outputs, out=self._gradient)
+
+    def probabilities(self, logits: Array) -> Array:
+        return shares_above_zero(logits)
+
+
+class Hinge(Loss):
+    """`Σ over wrong classes of max(0, z − z[label] + 1)`: the true class must lead every other by 1 (Weston, Watkins 1999).
+
+    The multi-class support vector machine, as convnetjs's `svm` layer has it: the sum, not the mean, over classes. Each
+    class that comes too near has the slope 1, and the true class minus their number; where one is exactly 1 behind, 0.
+    """
+
+    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
+        gradient, columns = self._gradient, self._columns
+        margins = logits - logits[labels, columns] + 1
+        np.maximum(margins, 0, out=margins)
+        margins[labels, columns] *= 0  # and not = 0, so that a diverged network's NaN is seen
+        np.greater(margins, 0, out=gradient)
+        gradient[labels, columns] = -gradient.sum(axis=0)
+        return margins.sum(axis=0), gradient
+
+    def probabilities(self, logits: Array) -> Array:
+        """Scores are no probabilities; their softmax keeps the order and turns a lead of 1 into odds of e to 1."""
+        return softmax(logits)
+
+
+class BinaryCrossEntropy(Loss):
+    """`mean over outputs of −t log σ(z) − (1 − t) log (1 − σ(z))`, t = onehot: each output asks "is it my class?" alone.
+
+    One question for each class (one against all), so that several or none may be believed. With the logits at hand it
+    is `max(z, 0) − t z + log(1 + e^−|z|)`, in which no power exceeds 1; the gradient is `σ(z) − t` over the outputs.
+    """
+
+    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
+        gradient, outputs = self._gradient, len(logits)
+        small = np.exp(-np.abs(logits))
+        costs = np.maximum(logits, 0).sum(axis=0) - logits[labels, self._columns] + np.log1p(small).sum(axis=0)
+        np.copyto(gradient, np.where(logits >= 0, 1, small) / (1 + small))  # σ(z), from e^−|z|
+        gradient[labels, self._columns] -= 1
+        gradient /= outputs
+        return costs / outputs, gradient
+
+    def probabilities(self, logits: Array) -> Array:
+        """σ of each output, scaled to sum to 1: the softmax of log σ(z) = min(z, 0) − log(1 + e^−|z|)."""
+        return softmax(np.minimum(logits, 0) - np.log1p(np.exp(-np.abs(logits))))
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def softmax(logits: Array) -> Array:
+    """`e^z / Σ e^z` in each column (K, N), as a new array."""
+    powers: Array = np.exp(logits - logits.max(axis=0))
+    powers /= powers.sum(axis=0)
+    return powers
+
+
+def shares_above_zero(outputs: Array) -> Array:
+    """Outputs are no probabilities; the nearest thing is what is above zero, scaled to sum to 1 (even if none is)."""
+    positive = np.maximum(outputs, 0)
+    sums = positive.sum(axis=0)
+    positive[:, sums == 0] = 1
+    positive /= positive.sum(axis=0)
+    return positive
 
 
 LOSSES: Mapping[LossName, type[Loss]] = MappingProxyType(
-    {"softmax_cross_entropy": SoftmaxCrossEntropy, "mean_squared_error": MeanSquaredError}
+    {
+        "softmax_cross_entropy": SoftmaxCrossEntropy,
+        "mean_squared_error": MeanSquaredError,
+        "hinge": Hinge,
+        "huber": Huber,
+        "binary_cross_entropy": BinaryCrossEntropy,
+    }
 )
+
+
+def make_loss(spec: RunSpec) -> Loss:
+    """The loss of a run."""
+    return Huber(spec.huber_delta) if spec.loss == "huber" else LOSSES[spec.loss]()

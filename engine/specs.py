@@ -23,10 +23,16 @@ Filters: TypeAlias = Annotated[int, Interval(ge=1, le=512), doc("Number of filte
 KernelSize: TypeAlias = Annotated[int, Interval(ge=1, le=28), doc("Height and width of each filter in pixels.")]
 Stride: TypeAlias = Annotated[int, Interval(ge=1, le=28), doc("How many pixels the window moves at a time. Larger strides give smaller maps.")]
 Padding: TypeAlias = Annotated[int, Interval(ge=0, le=14), doc("Zeros added on each side, so that the edges are looked at too.")]
-PoolSize: TypeAlias = Annotated[int, Interval(ge=1, le=28), doc("Height and width of the window of which the largest value is kept.")]
+PoolSize: TypeAlias = Annotated[int, Interval(ge=1, le=28), doc("Height and width of the window of which one value is kept.")]
 Units: TypeAlias = Annotated[int, Interval(ge=1, le=2048), doc("Number of units, each connected to every input.")]
 DropRate: TypeAlias = Annotated[float, Interval(ge=0, lt=1), doc("Share of the units switched off at random in each training step. 0 keeps all; above 0.8 little is left to learn with.")]
 Slope: TypeAlias = Annotated[float, Interval(ge=0, le=1), doc("Slope for negative inputs. 0 is a plain ReLU.")]
+
+GroupSize: TypeAlias = Annotated[int, Interval(ge=2, le=64), doc("How many neighbouring channels or units compete; the largest of them is kept.")]
+Neighbours: TypeAlias = Annotated[int, Interval(ge=1, le=63), doc("How many neighbouring channels, itself included, each value is measured against. An odd number.")]
+NormOffset: TypeAlias = Annotated[float, Interval(gt=0, le=1000), doc("k, what is added to the neighbours' squares. Large: little happens; it keeps a division from being by zero.")]
+NormScale: TypeAlias = Annotated[float, Interval(ge=0, le=1000), doc("α, how strongly the neighbours' squares press a value down. 0: not at all.")]
+NormPower: TypeAlias = Annotated[float, Interval(ge=0, le=10), doc("β, the power of what each value is divided by. 0: no division.")]
 
 LearningRate: TypeAlias = Annotated[float, Interval(gt=0, le=100), doc("How far one update moves the weights. Too small: slow. Too large: the loss jumps or grows.")]
 Momentum: TypeAlias = Annotated[float, Interval(ge=0, lt=1), doc("How much of the last step is kept in the next one. 0: none. Near 1: fast, but it overshoots.")]
@@ -35,6 +41,7 @@ Epsilon: TypeAlias = Annotated[float, Interval(gt=0, le=1), doc("A small number 
 BatchSize: TypeAlias = Annotated[int, Interval(ge=1, le=1024), doc("How many examples are averaged for one update. Small: noisy and quick. Large: smooth, and each update costs more.")]
 L1: TypeAlias = Annotated[float, Interval(ge=0, le=10), doc("L1 weight decay. Pulls every weight towards zero by the same amount, so that many become exactly small.")]
 L2: TypeAlias = Annotated[float, Interval(ge=0, le=10), doc("L2 weight decay. Pulls every weight towards zero in proportion to its size, against overfitting.")]
+HuberDelta: TypeAlias = Annotated[float, Interval(gt=0, le=1000), doc("Huber loss: how far off an output may be before its error counts in proportion and no longer squared.")]
 Seed: TypeAlias = Annotated[int, Interval(ge=0, le=2**53 - 1), doc("The number from which all randomness of the run is drawn. The same seed gives the same run.")]
 RunName: TypeAlias = Annotated[str, Len(1, 80), doc("What you call this run.")]
 
@@ -74,6 +81,22 @@ class MaxPool2D:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AveragePool2D:
+    """Keeps the mean of each window; output size `floor((in − pool_size) / stride) + 1`."""
+
+    pool_size: PoolSize = 2
+    stride: Stride = 2
+    type: Literal["avg_pool2d"] = "avg_pool2d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalAveragePool2D:
+    """Keeps one number of each map: its mean."""
+
+    type: Literal["global_avg_pool2d"] = "global_avg_pool2d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReLU:
     """`max(z, 0)`."""
 
@@ -110,6 +133,32 @@ class Softplus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GELU:
+    """`z · Φ(z)`, Φ the bell curve's distribution in its usual approximation by tanh: a ReLU with a soft corner."""
+
+    type: Literal["gelu"] = "gelu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maxout:
+    """Of each `group_size` neighbouring channels or units the largest; their number must be a multiple of it."""
+
+    group_size: GroupSize = 2
+    type: Literal["maxout"] = "maxout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalResponseNormalization:
+    """`z / (k + α/n · Σ z²)^β`, the sum over the `n` nearest channels in the same place."""
+
+    k: NormOffset = 2.0
+    n: Neighbours = 5
+    alpha: NormScale = 0.0001
+    beta: NormPower = 0.75
+    type: Literal["local_response_normalization"] = "local_response_normalization"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dropout:
     """Switches units off at random while training and scales the others up (inverted dropout); idle when predicting."""
 
@@ -124,17 +173,38 @@ class Flatten:
     type: Literal["flatten"] = "flatten"
 
 
-LayerSpec: TypeAlias = Dense | Conv2D | MaxPool2D | ReLU | LeakyReLU | Tanh | Sigmoid | Softplus | Dropout | Flatten
+LayerSpec: TypeAlias = (
+    Dense
+    | Conv2D
+    | MaxPool2D
+    | AveragePool2D
+    | GlobalAveragePool2D
+    | ReLU
+    | LeakyReLU
+    | Tanh
+    | Sigmoid
+    | Softplus
+    | GELU
+    | Maxout
+    | LocalResponseNormalization
+    | Dropout
+    | Flatten
+)
 LAYER_SPECS: Mapping[str, type[LayerSpec]] = MappingProxyType(
     {
         "dense": Dense,
         "conv2d": Conv2D,
         "max_pool2d": MaxPool2D,
+        "avg_pool2d": AveragePool2D,
+        "global_avg_pool2d": GlobalAveragePool2D,
         "relu": ReLU,
         "leaky_relu": LeakyReLU,
         "tanh": Tanh,
         "sigmoid": Sigmoid,
         "softplus": Softplus,
+        "gelu": GELU,
+        "maxout": Maxout,
+        "local_response_normalization": LocalResponseNormalization,
         "dropout": Dropout,
         "flatten": Flatten,
     }
@@ -224,7 +294,7 @@ OPTIMIZER_SPECS: Mapping[str, type[OptimizerSpec]] = MappingProxyType(
 
 # ---- The rest of a run ---------------------------------------------------------------------------------------------------
 
-LossName: TypeAlias = Literal["softmax_cross_entropy", "mean_squared_error"]
+LossName: TypeAlias = Literal["softmax_cross_entropy", "mean_squared_error", "hinge", "huber", "binary_cross_entropy"]
 Split: TypeAlias = Literal["train", "validation", "test"]
 
 
@@ -280,6 +350,7 @@ class RunSpec:
     dataset: DatasetSpec = field(default_factory=MnistSpec)
     network: Annotated[tuple[LayerSpec, ...], Len(1, MAX_LAYERS)] = field(default_factory=demo_network)
     loss: LossName = "softmax_cross_entropy"
+    huber_delta: HuberDelta = 1.0
     optimizer: OptimizerSpec = field(default_factory=Adadelta)
     batch_size: BatchSize = 20
     l1: L1 = 0.0

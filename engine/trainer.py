@@ -19,7 +19,7 @@ from engine.augmentation import random_crop
 from engine.datasets.base import ImageDataset
 from engine.errors import DivergedError, ShapeError, SpecError
 from engine.ink import Ink, preprocess
-from engine.losses import LOSSES
+from engine.losses import make_loss
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS, AnyOptimizer
 from engine.shapes import check_run
@@ -92,7 +92,7 @@ class Trainer:
         initial, generators = _spawn(spec.seed)
         self.network = Network.build(spec.network, (1, crop, crop), rng=initial)
         self.optimizer = self._new_optimizer(spec.optimizer)
-        self.loss = LOSSES[spec.loss]()
+        self.loss = make_loss(spec)
         self.steps = 0
         self.examples = 0
         self._rngs = generators

@@ -31,7 +31,13 @@ LAYER_TITLES = {
     "dropout": "Dropout",
     "flatten": "Flatten",
 }
-LOSS_TITLES = {"softmax_cross_entropy": "Softmax, cross-entropy", "mean_squared_error": "Mean squared error"}
+LOSS_TITLES = {
+    "softmax_cross_entropy": "Softmax, cross-entropy",
+    "mean_squared_error": "Mean squared error",
+    "hinge": "Hinge (support vector machine)",
+    "huber": "Huber",
+    "binary_cross_entropy": "Binary cross-entropy, each class alone",
+}
 SETTINGS: Mapping[str, Field] = {
     **{name: fields_of(MnistSpec)[name] for name in ("train_size", "validation_size", "crop")},
     "seed": fields_of(RunSpec)["seed"],

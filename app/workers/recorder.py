@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from app.wire.points import Points, no_points
 from engine.augmentation import centre_crop
-from engine.losses import LOSSES
+from engine.losses import make_loss
 from engine.specs import Split
 from engine.trainer import StepResult, Trainer
 
@@ -109,7 +109,7 @@ class Rotation:
         self.position = (self.position + len(portion)) % len(examples)
         images, labels = examples.images[portion], examples.labels[portion]
         logits = trainer.network.logits(centre_crop(images, trainer.spec.dataset.crop), chunk=PORTION // 2)
-        loss = LOSSES[trainer.spec.loss]().loss_and_gradient(logits, labels)[0]
+        loss = make_loss(trainer.spec).loss_and_gradient(logits, labels)[0]
         self._keep(loss * len(portion), int(np.count_nonzero(logits.argmax(axis=0) == labels)), len(portion))
 
     def _keep(self, loss: float, correct: int, count: int) -> None:

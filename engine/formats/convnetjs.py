@@ -253,7 +253,9 @@ def dump(state: TrainerState) -> bytes:
                 _cannot(planned.name, "is not among convnetjs's layers")
     if volume[1:] != (1, 1) or scale != 1:
         _cannot("The last layer", "must be dense")
-    loss = next(name for name, own in _LOSSES.items() if own == spec.loss)
+    loss = next((name for name, own in _LOSSES.items() if own == spec.loss), None)
+    if loss is None:
+        _cannot("Its loss", "is not among convnetjs's")
     layers.append({**_described(loss, volume), "num_inputs": volume[0]})
     return json.dumps({"layers": layers}, allow_nan=False, separators=(",", ":")).encode()
 

@@ -111,7 +111,11 @@ async def test_an_unexpected_error_says_nothing_of_itself(caplog: pytest.LogCapt
         ({"preset": "nothing"}, "/preset", None),
         ({"name": ""}, "/name", "Name must not be empty."),
         ({"name": "a\u202eb"}, "/name", "A name may hold letters, digits, signs and spaces, but no control or invisible characters."),
-        ({"loss": "hinge"}, "/loss", "Loss must be one of: softmax_cross_entropy, mean_squared_error."),
+        (
+            {"loss": "anger"},
+            "/loss",
+            "Loss must be one of: softmax_cross_entropy, mean_squared_error, hinge, huber, binary_cross_entropy.",
+        ),
         ([], None, "The body must be an object with named fields."),
     ],
 )  # fmt: skip

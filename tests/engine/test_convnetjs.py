@@ -216,6 +216,11 @@ def test_dropout_that_cannot_be_carried_is_not_written(network: tuple[LayerSpec,
         convnetjs.dump(fresh_state(RunSpec(network=network, dataset=MnistSpec(crop=20))))
 
 
+def test_a_loss_that_convnetjs_does_not_have_is_not_written() -> None:
+    with pytest.raises(FormatError, match="Its loss is not among convnetjs's"):
+        convnetjs.dump(fresh_state(RunSpec(loss="huber")))
+
+
 def test_a_network_without_numbers_is_not_written() -> None:
     state = fresh_state(RunSpec())
     state.parameters[0] = np.inf

@@ -15,7 +15,7 @@ from engine.layers import Convolution, Dense, Tanh
 from engine.losses import LOSSES, Loss
 from engine.network import Network
 
-both_losses = pytest.mark.parametrize(
+every_loss = pytest.mark.parametrize(
     "loss", [make() for make in LOSSES.values()], ids=lambda loss: type(loss).__name__
 )
 
@@ -28,7 +28,7 @@ def worst(network: Network, loss: Loss, seed: int, examples: int = 3) -> float:
     return max(check.error for check in check_gradients(network, loss, inputs, labels, limit=20))
 
 
-@both_losses
+@every_loss
 @pytest.mark.parametrize("spec", [cls() for cls in specs.LAYER_SPECS.values()], ids=lambda spec: spec.type)
 def test_every_layer_with_every_loss(spec: specs.LayerSpec, loss: Loss) -> None:
     """Between two layers with parameters, so that gradients must go through it."""
@@ -52,7 +52,7 @@ def networks(draw: st.DrawFn) -> list[specs.LayerSpec]:
     return [*draw(st.lists(st.one_of(convolution, convolution, pool, pool, other), max_size=5)), specs.Dense(units=3)]
 
 
-@both_losses
+@every_loss
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(networks(), st.integers(0, 999))
 def test_layers_in_any_order(loss: Loss, layers: list[specs.LayerSpec], seed: int) -> None:

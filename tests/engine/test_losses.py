@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from math import exp, log
+from collections.abc import Callable
+from math import exp, log, tanh
 
 import numpy as np
 import pytest
@@ -9,9 +10,19 @@ from hypothesis import strategies as st
 
 from engine.errors import ShapeError
 from engine.gradcheck import STEP, relative_error
-from engine.losses import LOSSES, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from engine.losses import (
+    LOSSES,
+    BinaryCrossEntropy,
+    Hinge,
+    Huber,
+    Loss,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+    make_loss,
+)
+from engine.specs import LossName, RunSpec
 
-both = pytest.mark.parametrize("loss", [make() for make in LOSSES.values()], ids=lambda loss: type(loss).__name__)
+every_loss = pytest.mark.parametrize("loss", [make() for make in LOSSES.values()], ids=lambda loss: type(loss).__name__)
 
 
 def test_cross_entropy_hand_worked() -> None:
@@ -29,6 +40,149 @@ def test_squared_error_hand_worked() -> None:
     assert gradient.tolist() == [[2.0], [1.0]]
 
 
+def test_hinge_hand_worked() -> None:
+    # Class 1 is 0.5 behind the true class 0 and should be 1 behind; class 2 is 3 behind and no matter; class 3 leads.
+    logits = np.array([[2.0, 0.0], [1.5, 0.0], [-1.0, 5.0], [4.0, 0.0]])
+    value, gradient = Hinge().loss_and_gradient(logits, np.array([0, 2]))
+    assert value == (0.5 + 3 + 0) / 2
+    assert gradient.tolist() == [[-2 / 2, 0], [1 / 2, 0], [0, 0], [1 / 2, 0]]
+
+
+def test_hinge_is_convnetjs_svm_layer() -> None:
+    """Its loop, in float64, for one example at a time."""
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(10, 50)) * 2, rng.integers(0, 10, 50)
+    losses, slopes = 0.0, np.zeros_like(logits)
+    for n, label in enumerate(labels):
+        for i in range(10):
+            difference = -logits[label, n] + logits[i, n] + 1.0
+            if i != label and difference > 0:
+                slopes[i, n] += 1
+                slopes[label, n] -= 1
+                losses += difference
+    value, gradient = Hinge().loss_and_gradient(logits, labels)
+    assert value == pytest.approx(losses / 50, rel=1e-14)
+    np.testing.assert_allclose(gradient, slopes / 50, rtol=1e-15)
+
+
+def test_huber_hand_worked() -> None:
+    # δ = 2. Errors 1 (squared) and 5 (straight) of the first example, −3 and 0 of the second.
+    logits = np.array([[2.0, -3.0], [5.0, 1.0]])
+    value, gradient = Huber(2).loss_and_gradient(logits, np.array([0, 1]))
+    assert value == ((0.5 + 2 * (5 - 1)) / 2 + 2 * (3 - 1) / 2) / 2
+    assert gradient.tolist() == [[1 / 4, -2 / 4], [2 / 4, 0]]
+
+
+def test_a_wide_huber_is_half_the_squared_error() -> None:
+    logits, labels = np.random.default_rng(0).normal(size=(4, 7)), np.arange(7) % 4
+    value, gradient = Huber(1000).loss_and_gradient(logits, labels)
+    squared, slopes = MeanSquaredError().loss_and_gradient(logits, labels)
+    assert value == pytest.approx(squared / 2, rel=1e-14)
+    np.testing.assert_allclose(gradient, slopes / 2, rtol=1e-14)
+
+
+def test_binary_cross_entropy_hand_worked() -> None:
+    # σ(log 3) is ¾ and σ(0) is ½. True class first: −log ¾ and −log ½; the other way round −log ¼ and −log ½.
+    logits = np.array([[log(3), log(3)], [0.0, 0.0]])
+    value, gradient = BinaryCrossEntropy().loss_and_gradient(logits, np.array([0, 1]))
+    assert value == pytest.approx((log(4 / 3) + log(2) + log(4) + log(2)) / 4, rel=1e-15)
+    np.testing.assert_allclose(gradient, [[-0.25 / 4, 0.75 / 4], [0.5 / 4, -0.5 / 4]], rtol=1e-14)
+    np.testing.assert_allclose(BinaryCrossEntropy().probabilities(logits)[:, 0], [0.75 / 1.25, 0.5 / 1.25], rtol=1e-14)
+
+
+def test_binary_cross_entropy_of_huge_logits() -> None:
+    loss, logits = BinaryCrossEntropy(), np.array([[800.0, -800.0], [-800.0, -810.0]])
+    value, gradient = loss.loss_and_gradient(logits, np.array([0, 0]))
+    assert value == (0 + 800) / 4
+    np.testing.assert_allclose(gradient, [[0, -1 / 4], [0, 0]], atol=1e-300)
+    np.testing.assert_allclose(
+        loss.probabilities(logits)[:, 1], [1 / (1 + exp(-10)), exp(-10) / (1 + exp(-10))], rtol=1e-12
+    )
+
+
+# ---- PyTorch's formulas, as its documentation states them, written for one output or example ----------------------------
+
+
+def sigmoid(z: float) -> float:
+    return (1 + tanh(z / 2)) / 2
+
+
+def torch_cross_entropy(outputs: np.ndarray, label: int) -> float:
+    """CrossEntropyLoss: −log (exp(x_y) / Σ exp(x_c))."""
+    return -log(exp(outputs[label]) / sum(exp(x) for x in outputs))
+
+
+def torch_mse(outputs: np.ndarray, label: int) -> float:
+    """MSELoss: (x − y)², the mean over all elements."""
+    return sum((x - (k == label)) ** 2 for k, x in enumerate(outputs)) / len(outputs)
+
+
+def torch_huber(outputs: np.ndarray, label: int) -> float:
+    """HuberLoss, delta 1: 0.5 (x − y)² if |x − y| < delta, else delta (|x − y| − 0.5 delta)."""
+    errors = [abs(x - (k == label)) for k, x in enumerate(outputs)]
+    return sum(0.5 * e**2 if e < 1 else e - 0.5 for e in errors) / len(outputs)
+
+
+def torch_bce_with_logits(outputs: np.ndarray, label: int) -> float:
+    """BCEWithLogitsLoss: −[y log σ(x) + (1 − y) log (1 − σ(x))], the mean over all elements."""
+    terms = [log(sigmoid(x)) if k == label else log(1 - sigmoid(x)) for k, x in enumerate(outputs)]
+    return -sum(terms) / len(outputs)
+
+
+def torch_multi_margin(outputs: np.ndarray, label: int) -> float:
+    """MultiMarginLoss, p 1, margin 1, but for its division by the number of classes: Σ_{i≠y} max(0, 1 − x_y + x_i)."""
+    return sum(max(0.0, 1 - outputs[label] + x) for k, x in enumerate(outputs) if k != label)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("softmax_cross_entropy", torch_cross_entropy),
+        ("mean_squared_error", torch_mse),
+        ("huber", torch_huber),
+        ("binary_cross_entropy", torch_bce_with_logits),
+        ("hinge", torch_multi_margin),
+    ],
+)
+def test_as_pytorch_defines_it(name: LossName, formula: Callable[[np.ndarray, int], float], weighted: bool) -> None:
+    rng = np.random.default_rng(3)
+    logits, labels = rng.normal(size=(5, 40)) * 2, rng.integers(0, 5, 40)
+    weights = rng.uniform(0, 3, 40) if weighted else np.ones(40)
+    costs = [formula(logits[:, n], label) for n, label in enumerate(labels)]
+    value, _ = LOSSES[name]().loss_and_gradient(logits, labels, weights if weighted else None)
+    assert value == pytest.approx(np.mean(weights * costs), rel=1e-12)
+
+
+# ---- What holds for all ---------------------------------------------------------------------------------------------------
+
+
+@every_loss
+def test_a_weight_of_three_is_three_examples(loss: Loss) -> None:
+    rng = np.random.default_rng(1)
+    logits, labels = rng.normal(size=(4, 3)), np.array([2, 0, 2])
+    value, gradient = loss.loss_and_gradient(logits, labels, np.array([3.0, 0.0, 1.0]))
+    gradient = gradient.copy()
+    several, slopes = loss.loss_and_gradient(logits[:, [0, 0, 0, 2]], labels[[0, 0, 0, 2]])
+    assert value * 3 == pytest.approx(several * 4, rel=1e-14)
+    np.testing.assert_allclose(gradient[:, 0] * 3, slopes[:, :3].sum(axis=1) * 4, rtol=1e-13)
+    assert (gradient[:, 1] == 0).all()
+
+
+@every_loss
+def test_one_weight_for_each_column(loss: Loss) -> None:
+    with pytest.raises(ShapeError, match="Weights of the examples"):
+        loss.loss_and_gradient(np.zeros((2, 3)), np.zeros(3, np.int64), np.ones(2))
+
+
+def test_every_loss_of_a_spec_is_made() -> None:
+    for name, make in LOSSES.items():
+        assert type(make_loss(RunSpec(loss=name))) is make
+    huber = make_loss(RunSpec(loss="huber", huber_delta=2.5))
+    assert isinstance(huber, Huber)
+    assert huber.delta == 2.5
+
+
 def test_equal_logits_cost_the_logarithm_of_the_number_of_classes() -> None:
     value, _ = SoftmaxCrossEntropy().loss_and_gradient(np.zeros((10, 4), np.float32), np.arange(4))
     assert value == pytest.approx(log(10), rel=1e-6)
@@ -43,9 +197,11 @@ def test_huge_logits_stay_finite() -> None:
     assert loss.probabilities(logits).tolist() == [[1, 0], [0, 1]]
 
 
-def test_a_diverged_network_has_a_loss_that_is_not_a_number() -> None:
-    value, _ = SoftmaxCrossEntropy().loss_and_gradient(np.array([[np.inf], [0.0]]), np.array([0]))
-    assert np.isnan(value)
+@every_loss
+def test_a_diverged_network_has_a_loss_that_is_not_finite(loss: Loss) -> None:
+    for wrong in (np.inf, np.nan):
+        value, _ = loss.loss_and_gradient(np.array([[wrong], [0.0]]), np.array([0]))
+        assert not np.isfinite(value)
 
 
 def test_squared_error_reads_probabilities_from_what_is_above_zero() -> None:
@@ -53,7 +209,7 @@ def test_squared_error_reads_probabilities_from_what_is_above_zero() -> None:
     assert MeanSquaredError().probabilities(logits).tolist() == [[0.75, 0.25], [0.25, 0.25], [0, 0.25], [0, 0.25]]
 
 
-@both
+@every_loss
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.integers(2, 6), st.integers(1, 4), st.integers(0, 999))
 def test_gradients(loss: Loss, classes: int, size: int, seed: int) -> None:
@@ -70,7 +226,7 @@ def test_gradients(loss: Loss, classes: int, size: int, seed: int) -> None:
     assert relative_error(slopes, gradient.ravel()) < 1e-6
 
 
-@both
+@every_loss
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 999))
 def test_probabilities_sum_to_one(loss: Loss, classes: int, size: int, seed: int) -> None:
@@ -80,13 +236,13 @@ def test_probabilities_sum_to_one(loss: Loss, classes: int, size: int, seed: int
     assert np.array_equal(logits, before)
 
 
-@both
+@every_loss
 def test_one_label_for_each_column(loss: Loss) -> None:
     with pytest.raises(ShapeError, match=r"Labels: expected an array of shape \(3\), got \(4,\)"):
         loss.loss_and_gradient(np.zeros((10, 3)), np.zeros(4, np.int64))
 
 
-@both
+@every_loss
 def test_a_loss_serves_batches_of_changing_size(loss: Loss) -> None:
     for size in (3, 5, 3):
         _, gradient = loss.loss_and_gradient(np.ones((2, size), np.float32), np.zeros(size, np.int64))

@@ -89,7 +89,7 @@ def test_whole_numbers_do_for_fractions_and_become_them() -> None:
         ({"name": ""}, "/name", "1 to 80 letters"),
         ({"name": "x" * 81}, "/name", "1 to 80 letters"),
         ({"name": 5}, "/name", "must be a text"),
-        ({"loss": "hinge"}, "/loss", "softmax_cross_entropy, mean_squared_error"),
+        ({"loss": "anger"}, "/loss", "softmax_cross_entropy, mean_squared_error"),
         ({"loss": ["hinge"]}, "/loss", "is one of"),
         ({"network": {}}, "/network", "must be a list"),
         ({"network": []}, "/network", "1 to 32 entries, not 0"),
