@@ -13,15 +13,20 @@ from typing import TypeAlias
 from engine.arrays import Shape
 from engine.errors import SpecError
 from engine.specs import (
+    GELU,
     MAX_LAYERS,
     MAX_PARAMETERS,
     MAX_RUN_BYTES,
+    AveragePool2D,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePool2D,
     LayerSpec,
     LeakyReLU,
+    LocalResponseNormalization,
+    Maxout,
     MaxPool2D,
     ReLU,
     RunSpec,
@@ -157,6 +162,10 @@ def _buffer_values(layer: LayerPlan) -> int:
             return inputs + outputs
         case MaxPool2D():
             return inputs + 4 * outputs
+        case AveragePool2D() | GlobalAveragePool2D():
+            return inputs + 2 * outputs
+        case Maxout():
+            return 2 * inputs + 4 * outputs
         case _:
             return 5 * outputs
 
@@ -196,7 +205,7 @@ def _output_shape(spec: LayerSpec, shape: Shape, layer: str, field: str) -> Shap
                     code="kernel_too_large",
                 )
             return (filters, (height + 2 * padding - size) // stride + 1, (width + 2 * padding - size) // stride + 1)
-        case MaxPool2D(pool_size=size, stride=stride):
+        case MaxPool2D(pool_size=size, stride=stride) | AveragePool2D(pool_size=size, stride=stride):
             height, width = _map_size(shape, layer, field)
             if size > min(height, width):
                 raise SpecError(
@@ -206,6 +215,25 @@ def _output_shape(spec: LayerSpec, shape: Shape, layer: str, field: str) -> Shap
                     code="window_too_large",
                 )
             return (shape[0], (height - size) // stride + 1, (width - size) // stride + 1)
+        case GlobalAveragePool2D():
+            _map_size(shape, layer, field)
+            return shape[:1]
+        case Maxout(group_size=size):
+            if shape[0] % size != 0:
+                kind = "channels" if len(shape) == 3 else "units"
+                raise SpecError(
+                    f"{layer}: {shape[0]:,} {kind} cannot be split into groups of {size}. "
+                    f"Choose a group size that divides {shape[0]:,}, or give the layer before it a multiple of {size}.",
+                    field=f"{field}/group_size",
+                    code="indivisible_groups",
+                )
+            return (shape[0] // size, *shape[1:])
+        case LocalResponseNormalization(n=n) if n % 2 == 0:
+            raise SpecError(
+                f"{layer}: of {n} neighbours none is in the middle. Choose an odd number, {n - 1} or {n + 1}.",
+                field=f"{field}/n",
+                code="even_neighbours",
+            )
         case _:
             return shape
 
@@ -231,6 +259,10 @@ def _name(specs: Sequence[LayerSpec], index: int) -> str:
             return f"{name} {alike.index(index) + 1}" if len(alike) > 1 else name
         case MaxPool2D(pool_size=size):
             return f"Max pooling {size}×{size}"
+        case AveragePool2D(pool_size=size):
+            return f"Average pooling {size}×{size}"
+        case GlobalAveragePool2D():
+            return "Global average pooling"
         case ReLU():
             return "ReLU"
         case LeakyReLU():
@@ -241,6 +273,12 @@ def _name(specs: Sequence[LayerSpec], index: int) -> str:
             return "Sigmoid"
         case Softplus():
             return "Softplus"
+        case GELU():
+            return "GELU"
+        case Maxout(group_size=size):
+            return f"Maxout of {size}"
+        case LocalResponseNormalization():
+            return "Local response normalization"
         case Dropout(rate=rate):
             return f"Dropout {rate:.0%}"
         case Flatten():

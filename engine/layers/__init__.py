@@ -13,16 +13,24 @@ from engine.layers.convolution import Convolution
 from engine.layers.dense import Dense
 from engine.layers.dropout import Dropout
 from engine.layers.flatten import Flatten
-from engine.layers.pooling import MaxPool
+from engine.layers.gelu import GELU
+from engine.layers.maxout import Maxout
+from engine.layers.normalization import LocalResponseNormalization
+from engine.layers.pooling import AveragePool, GlobalAveragePool, MaxPool
 
 __all__ = [
+    "GELU",
+    "AveragePool",
     "Convolution",
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool",
     "Layer",
     "LeakyReLU",
+    "LocalResponseNormalization",
     "MaxPool",
+    "Maxout",
     "ReLU",
     "Sigmoid",
     "Softplus",
@@ -41,6 +49,10 @@ def make_layer(spec: specs.LayerSpec, input_shape: Shape, dtype: npt.DTypeLike =
             return Convolution(input_shape, spec.filters, spec.kernel_size, spec.stride, spec.padding, dtype)
         case specs.MaxPool2D():
             return MaxPool(input_shape, spec.pool_size, spec.stride, dtype)
+        case specs.AveragePool2D():
+            return AveragePool(input_shape, spec.pool_size, spec.stride, dtype)
+        case specs.GlobalAveragePool2D():
+            return GlobalAveragePool(input_shape, dtype)
         case specs.ReLU():
             return ReLU(input_shape, dtype)
         case specs.LeakyReLU():
@@ -51,6 +63,12 @@ def make_layer(spec: specs.LayerSpec, input_shape: Shape, dtype: npt.DTypeLike =
             return Sigmoid(input_shape, dtype)
         case specs.Softplus():
             return Softplus(input_shape, dtype)
+        case specs.GELU():
+            return GELU(input_shape, dtype)
+        case specs.Maxout():
+            return Maxout(input_shape, spec.group_size, dtype)
+        case specs.LocalResponseNormalization():
+            return LocalResponseNormalization(input_shape, spec.k, spec.n, spec.alpha, spec.beta, dtype)
         case specs.Dropout():
             return Dropout(input_shape, spec.rate, dtype)
         case specs.Flatten():

@@ -1,4 +1,4 @@
-"""Max-pooling: each window keeps its largest value."""
+"""Pooling: of each window one value is kept, the largest or the mean."""
 
 from __future__ import annotations
 
@@ -9,8 +9,38 @@ from engine.arrays import Array, Shape
 from engine.layers.base import Layer
 
 
-class MaxPool(Layer):
-    """`z[c, y, x] = max over i, j < pool_size of a[c, y·stride + i, x·stride + j]`; windows may overlap.
+class Pool(Layer):
+    """A window slides over each map by itself. Windows may overlap; what is left over right and below is not seen."""
+
+    def __init__(
+        self, input_shape: Shape, window: tuple[int, int], step: tuple[int, int], dtype: npt.DTypeLike = np.float32
+    ) -> None:
+        """`window` is its height and width, `step` how far it moves down and to the right."""
+        channels, height, width = input_shape
+        rows, columns = (height - window[0]) // step[0] + 1, (width - window[1]) // step[1] + 1
+        super().__init__(input_shape, (channels, rows, columns), dtype)
+        self.window = window
+        self.step = step
+
+    def bind(self, batch_size: int) -> None:
+        self._outputs = self._empty(*self.output_shape, batch_size)
+        self._share = self._empty(*self.output_shape, batch_size)
+        self._inputs_gradients = self._empty(*self.input_shape, batch_size)
+        self._gradient_cells = self._cells(self._inputs_gradients)
+
+    def _cells(self, maps: Array) -> list[Array]:
+        """For every place in the window, the view of what all windows see there."""
+        _, rows, columns = self.output_shape
+        down, across = self.step
+        return [
+            maps[:, i : i + down * (rows - 1) + 1 : down, j : j + across * (columns - 1) + 1 : across]
+            for i in range(self.window[0])
+            for j in range(self.window[1])
+        ]
+
+
+class MaxPool(Pool):
+    """`z[c, y, x] = max over i, j < pool_size of a[c, y·stride + i, x·stride + j]`.
 
     Of equal values in a window the first one, row by row, counts as the maximum and takes the whole gradient.
     """
@@ -18,29 +48,14 @@ class MaxPool(Layer):
     def __init__(
         self, input_shape: Shape, pool_size: int = 2, stride: int = 2, dtype: npt.DTypeLike = np.float32
     ) -> None:
-        channels, height, width = input_shape
-        output_shape = (channels, (height - pool_size) // stride + 1, (width - pool_size) // stride + 1)
-        super().__init__(input_shape, output_shape, dtype)
+        super().__init__(input_shape, (pool_size, pool_size), (stride, stride), dtype)
         self.pool_size = pool_size
         self.stride = stride
 
     def bind(self, batch_size: int) -> None:
-        self._outputs = self._empty(*self.output_shape, batch_size)
+        super().bind(batch_size)
         self._left = self._empty(*self.output_shape, batch_size)
-        self._share = self._empty(*self.output_shape, batch_size)
         self._won = np.empty(self._outputs.shape, np.bool_)
-        self._inputs_gradients = self._empty(*self.input_shape, batch_size)
-        self._gradient_cells = self._cells(self._inputs_gradients)
-
-    def _cells(self, maps: Array) -> list[Array]:
-        """For every place in the window, the view of what all windows see there."""
-        _, rows, columns = self.output_shape
-        size, step = self.pool_size, self.stride
-        return [
-            maps[:, i : i + step * (rows - 1) + 1 : step, j : j + step * (columns - 1) + 1 : step]
-            for i in range(size)
-            for j in range(size)
-        ]
 
     def _forward(self, inputs: Array) -> Array:
         self._input_cells = self._cells(inputs)
@@ -59,3 +74,53 @@ class MaxPool(Layer):
             self._left -= self._share
             cell_gradients += self._share
         return self._inputs_gradients
+
+
+class AveragePool(Pool):
+    """`z[c, y, x] = 1/pool_size² · Σ over i, j < pool_size of a[c, y·stride + i, x·stride + j]`."""
+
+    def __init__(
+        self, input_shape: Shape, pool_size: int = 2, stride: int = 2, dtype: npt.DTypeLike = np.float32
+    ) -> None:
+        super().__init__(input_shape, (pool_size, pool_size), (stride, stride), dtype)
+        self._weight = 1 / pool_size**2
+
+    def _forward(self, inputs: Array) -> Array:
+        first, *others = self._cells(inputs)
+        np.copyto(self._outputs, first)
+        for cell in others:
+            self._outputs += cell
+        self._outputs *= self._weight
+        return self._outputs
+
+    def _input_gradients(self, gradients: Array) -> Array:
+        """Every value of a window takes the same share of its gradient."""
+        np.multiply(gradients, self._weight, out=self._share)
+        self._inputs_gradients.fill(0)
+        for cell_gradients in self._gradient_cells:
+            cell_gradients += self._share
+        return self._inputs_gradients
+
+
+class GlobalAveragePool(Layer):
+    """`z[c] = 1/(H·W) · Σ over y, x of a[c, y, x]`: (C, H, W, N) becomes (C, N).
+
+    Lin, Chen and Yan (2014), https://arxiv.org/abs/1312.4400.
+    """
+
+    def __init__(self, input_shape: Shape, dtype: npt.DTypeLike = np.float32) -> None:
+        channels, height, width = input_shape
+        super().__init__(input_shape, (channels,), dtype)
+        self._weight = 1 / (height * width)
+
+    def bind(self, batch_size: int) -> None:
+        self._outputs = self._empty(*self.output_shape, batch_size)
+        self._inputs_gradients = self._empty(*self.input_shape, batch_size)
+
+    def _forward(self, inputs: Array) -> Array:
+        np.sum(inputs, axis=(1, 2), out=self._outputs)
+        self._outputs *= self._weight
+        return self._outputs
+
+    def _input_gradients(self, gradients: Array) -> Array:
+        return np.multiply(gradients[:, np.newaxis, np.newaxis], self._weight, out=self._inputs_gradients)

@@ -32,7 +32,7 @@ def worst(network: Network, loss: Loss, seed: int, examples: int = 3) -> float:
 @pytest.mark.parametrize("spec", [cls() for cls in specs.LAYER_SPECS.values()], ids=lambda spec: spec.type)
 def test_every_layer_with_every_loss(spec: specs.LayerSpec, loss: Loss) -> None:
     """Between two layers with parameters, so that gradients must go through it."""
-    around = (specs.Conv2D(filters=3, kernel_size=3, padding=1), spec, specs.Dense(units=4))
+    around = (specs.Conv2D(filters=4, kernel_size=3, padding=1), spec, specs.Dense(units=4))
     network = Network.build(around, (2, 7, 7), rng=np.random.default_rng(0))
     assert worst(network, loss, seed=1) < 1e-5
 

@@ -14,10 +14,13 @@ from engine.network import Network
 from engine.shapes import EVALUATION_CHUNK, LayerPlan, LayerProblem, check_run, estimate_bytes, plan, preview
 from engine.specs import (
     LAYER_SPECS,
+    AveragePool2D,
     Conv2D,
     Dense,
     Dropout,
+    GlobalAveragePool2D,
     LayerSpec,
+    Maxout,
     MaxPool2D,
     ReLU,
     RunSpec,
@@ -54,6 +57,10 @@ def test_the_digits_network() -> None:
         ([Conv2D(filters=0)], "/network/0/filters", "Filters of layer 1 must be at least 1"),
         ([Dropout(rate=1.0)], "/network/0/rate", "below 1"),
         ([Dense(units=2.5)], "/network/0/units", "whole number"),  # type: ignore[arg-type]
+        ([Conv2D(filters=3), Maxout()], "/network/1/group_size", "3 channels cannot be split into groups of 2"),
+        ([Dense(units=9), Maxout(group_size=2)], "/network/1/group_size", "9 units cannot"),
+        ([Dense(), GlobalAveragePool2D()], "/network/1", "gets 10 single values"),
+        ([AveragePool2D(pool_size=25)], "/network/0/pool_size", "at most 24"),
         ([], "/network", "1 to 32 layers"),
         ([ReLU()] * 33, "/network", "1 to 32 layers"),
     ],
