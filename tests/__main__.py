@@ -1,7 +1,8 @@
 """`python3 -m tests`: sets itself up on a fresh machine, then runs the whole suite on both cores.
 
 Arguments go on to pytest; `--long` runs only the minutes-long trainings that the ordinary suite leaves out, `--shots`
-only makes the pictures of the README anew.
+only makes the pictures of the README anew, `--peers` installs PyTorch and asks it again what is otherwise compared with
+recorded answers.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ if not __package__:
 if __name__ == "__main__":
     from app._bootstrap import ensure
 
-    ensure("tests", extras=["test"])
+    arguments = sys.argv[1:]
+    ensure("tests", extras=["test", "peers"] if "--peers" in arguments else ["test"])
     import pytest
 
-    arguments = sys.argv[1:]
+    if "--peers" in arguments:
+        arguments.remove("--peers")
     if "--shots" in arguments:
         os.environ["NABLA_SHOTS"] = "1"
         arguments = [str(ROOT / "tests/browser/test_shots.py")]
