@@ -14,8 +14,14 @@ from engine.initializers import glorot_uniform, he_normal
 from engine.layers import Dropout, Layer, WeightedLayer, make_layer
 from engine.layers.fusion import fuse
 from engine.losses import Loss
-from engine.shapes import EVALUATION_CHUNK, LayerPlan, plan
+from engine.shapes import EVALUATION_CHUNK, LayerPlan, estimate_bytes, plan
 from engine.specs import LayerSpec
+
+PART_BYTES = 32 * 2**20
+"""What the arrays of one part of a batch may take, by `estimate_bytes`, which is generous: some 40 digits."""
+
+SMALLEST_PART = 16
+"""With fewer examples the calls themselves take the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class Network:
         self.gradients: Array = np.zeros(size, dtype)
         self.layers = self._make_layers(self.gradients)
         self.decay_mask = self._make_decay_mask()
+        self._earlier_gradients = np.zeros(size, dtype)
+        self._example_bytes = estimate_bytes(specs, input_shape, 1) - estimate_bytes(specs, input_shape, 0)
         self._training = Chain(fuse(self.layers))
         self._evaluation = Chain(fuse(self._make_layers(self.gradients)))
         self._tracing = self._make_layers(np.zeros(size, dtype))
@@ -70,7 +78,7 @@ class Network:
     ) -> Network:
         """A network with fresh weights drawn from `rng`, biases zero.
 
-        Weights whose outputs meet a ReLU next (pooling, normalization, dropout and flatten between them do not count) are drawn by
+        Weights whose outputs meet a ReLU next (pooling, dropout and flatten between them do not count) are drawn by
         `he_normal`, all others by `glorot_uniform`.
         """
         network = cls(specs, input_shape, dtype)
@@ -94,10 +102,31 @@ class Network:
         return self._training.forward(self._as_inputs(inputs))
 
     @np.errstate(over="ignore", invalid="ignore")
-    def backward(self, logit_gradients: Array) -> None:
-        """Fill `gradients` from the loss's gradient (K, N) with respect to the logits of the last `forward`."""
+    def backward(self, logit_gradients: Array, *, add: bool = False) -> None:
+        """Fill `gradients` from the loss's gradient (K, N) with respect to the logits of the last `forward`.
+
+        With `add` they come on top of those that are there: of a batch's earlier parts.
+        """
         check_shape("Gradients of the logits", logit_gradients, (*self._logit_shape(), None))
+        if add:
+            np.copyto(self._earlier_gradients, self.gradients)
         self._training.backward(logit_gradients)
+        if add:
+            self.gradients += self._earlier_gradients
+
+    def parts(self, batch_size: int) -> list[slice]:
+        """The parts of a batch that go forward and backward one after the other, adding up their gradients.
+
+        A large batch's arrays outgrow the processor's cache, and every call then waits for memory: 256 digits at a time
+        take a quarter longer than eight times 32. All parts have one size, so that buffers stay, and it depends
+        on the network and the batch size alone, so that the order of sums is always the same.
+        """
+        if any(layer.mixes_examples for layer in self.layers):
+            return [slice(0, batch_size)]
+        fitting = PART_BYTES // self._example_bytes
+        sizes = (batch_size // count for count in range(1, batch_size // SMALLEST_PART + 1) if batch_size % count == 0)
+        size = next((size for size in sizes if size <= fitting), batch_size)
+        return [slice(start, start + size) for start in range(0, batch_size, size)]
 
     @np.errstate(over="ignore", invalid="ignore")
     def logits(self, inputs: Array, *, chunk: int = EVALUATION_CHUNK) -> Array:
@@ -195,16 +224,9 @@ class Chain:
 
 
 def _meets_relu(following: Sequence[LayerSpec]) -> bool:
-    transparent = (
-        spec_types.MaxPool2D,
-        spec_types.AveragePool2D,
-        spec_types.GlobalAveragePool2D,
-        spec_types.LocalResponseNormalization,
-        spec_types.Dropout,
-        spec_types.Flatten,
-    )
+    transparent = (spec_types.MaxPool2D, spec_types.Dropout, spec_types.Flatten)
     decisive = next((spec for spec in following if not isinstance(spec, transparent)), None)
-    return isinstance(decisive, spec_types.ReLU | spec_types.LeakyReLU | spec_types.Softplus | spec_types.GELU)
+    return isinstance(decisive, spec_types.ReLU | spec_types.LeakyReLU | spec_types.Softplus)
 
 
 def _copy(array: Array | None) -> Array | None:

@@ -121,20 +121,36 @@ class Trainer:
     def step(self) -> StepResult:
         """One update. Raises DivergedError, before the weights move, when the loss or a gradient is not finite."""
         inputs, labels = self._next_batch()
+        learned = self._differentiate(inputs, labels)
         started = self._clock()
-        logits = self.network.forward(inputs, training=True, rng=self._rngs["dropout"])
-        loss, logit_gradients = self.loss.loss_and_gradient(logits, labels)
-        forwarded = self._clock()
-        self.network.backward(logit_gradients)
         l1_loss, l2_loss = self._decay()
-        self._check_finite(loss + l1_loss + l2_loss)
+        self._check_finite(learned.loss + l1_loss + l2_loss)
         self.optimizer.step(self.network.parameters, self.network.gradients)
-        finished = self._clock()
+        updated = self._clock() - started
 
         self.steps += 1
         self.examples += len(labels)
-        correct = int(np.count_nonzero(logits.argmax(axis=0) == labels))
-        return StepResult(loss, l1_loss, l2_loss, correct, len(labels), forwarded - started, finished - forwarded)
+        return replace(
+            learned, l1_loss=l1_loss, l2_loss=l2_loss, backward_seconds=learned.backward_seconds + updated
+        )
+
+    def _differentiate(self, inputs: Array, labels: Labels) -> StepResult:
+        """Forward and backward, part by part; the network's gradients are then those of the batch's mean loss."""
+        parts = self.network.parts(len(labels))
+        loss, correct, forward, backward = 0.0, 0, 0.0, 0.0
+        for part in parts:
+            started = self._clock()
+            logits = self.network.forward(inputs[..., part], training=True, rng=self._rngs["dropout"])
+            part_loss, logit_gradients = self.loss.loss_and_gradient(logits, labels[part])
+            forwarded = self._clock()
+            # All parts are of one size: the mean over the batch is the mean of their means.
+            logit_gradients /= len(parts)
+            self.network.backward(logit_gradients, add=part.start > 0)
+            finished = self._clock()
+            loss += part_loss / len(parts)
+            correct += int(np.count_nonzero(logits.argmax(axis=0) == labels[part]))
+            forward, backward = forward + forwarded - started, backward + finished - forwarded
+        return StepResult(loss, 0.0, 0.0, correct, len(labels), forward, backward)
 
     def _next_batch(self) -> tuple[Array, Labels]:
         """The next `batch_size` examples, each seen through its own random window.

@@ -28,6 +28,8 @@ class Layer(ABC):
     weight_gradients: Array | None = None
     bias_gradients: Array | None = None
     parameter_count = 0
+    mixes_examples = False
+    """Whether the outputs for one example depend on the others of its batch, which then cannot be taken in parts."""
 
     def __init__(self, input_shape: Shape, output_shape: Shape, dtype: npt.DTypeLike = np.float32) -> None:
         """`input_shape` and `output_shape` are those of one example, without the batch."""

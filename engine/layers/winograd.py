@@ -91,7 +91,7 @@ class WinogradProduct:
         spread = np.zeros((length, outputs + 2 * (size - 1), filters, pieces * batch_size), dtype)
         self._product_gradients = spread[:, size - 1 : size - 1 + outputs]
         self._weight_value_gradients = empty(length, filters, size * channels)
-        self._row_gradients = empty(length, filters, size * channels)
+        self._row_gradients = empty(length, outputs, filters, size * channels)
 
         first, last = pad, min(pad + height, outputs + size - 1)  # input rows that any output looks at
         self._gradient_rows = _row_windows(spread, outputs + size - 1, size)[:, first:last]
@@ -122,10 +122,8 @@ class WinogradProduct:
     def weight_gradients(self) -> None:
         """Fill the convolution's weight gradients: `forward` transposed, from the last step to the first."""
         _transform(self._a.T, self._output_gradients, self._product_gradients)
-        self._weight_value_gradients.fill(0)
-        for row in range(self._product_gradients.shape[1]):
-            values = self._value_rows[:, row].swapaxes(1, 2)
-            self._weight_value_gradients += np.matmul(self._product_gradients[:, row], values, out=self._row_gradients)
+        np.matmul(self._product_gradients, self._value_rows.swapaxes(2, 3), out=self._row_gradients)
+        np.sum(self._row_gradients, axis=1, out=self._weight_value_gradients)
         _transform(self._g.T, self._weight_value_gradients, self._weights)
         np.copyto(self._convolution.weight_gradients.transpose(3, 0, 2, 1), self._weights)
 
