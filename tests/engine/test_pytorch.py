@@ -45,6 +45,8 @@ def differences(answers: Mapping[str, Array], name: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("name", golden.CASES)
 def test_as_pytorch_did(name: str) -> None:
+    if not any(key.startswith(f"{name}: ") for key in recorded()):
+        pytest.skip("PyTorch was not asked about this yet: run tests.engine.golden.make_pytorch")
     assert max(differences(recorded(), name).values()) < TOLERANCE
 
 
