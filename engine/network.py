@@ -78,8 +78,8 @@ class Network:
     ) -> Network:
         """A network with fresh weights drawn from `rng`, biases zero.
 
-        Weights whose outputs meet a ReLU next (pooling, dropout and flatten between them do not count) are drawn by
-        `he_normal`, all others by `glorot_uniform`.
+        Weights whose outputs meet a ReLU next (pooling, normalization, dropout and flatten between them do not count)
+        are drawn by `he_normal`, all others by `glorot_uniform`.
         """
         network = cls(specs, input_shape, dtype)
         for index, layer in enumerate(network.layers):
@@ -224,9 +224,17 @@ class Chain:
 
 
 def _meets_relu(following: Sequence[LayerSpec]) -> bool:
-    transparent = (spec_types.MaxPool2D, spec_types.Dropout, spec_types.Flatten)
+    transparent = (
+        spec_types.MaxPool2D,
+        spec_types.MaxPool1D,
+        spec_types.AveragePool2D,
+        spec_types.GlobalAveragePool2D,
+        spec_types.LocalResponseNormalization,
+        spec_types.Dropout,
+        spec_types.Flatten,
+    )
     decisive = next((spec for spec in following if not isinstance(spec, transparent)), None)
-    return isinstance(decisive, spec_types.ReLU | spec_types.LeakyReLU | spec_types.Softplus)
+    return isinstance(decisive, spec_types.ReLU | spec_types.LeakyReLU | spec_types.Softplus | spec_types.GELU)
 
 
 def _copy(array: Array | None) -> Array | None:

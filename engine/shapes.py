@@ -18,6 +18,7 @@ from engine.specs import (
     MAX_PARAMETERS,
     MAX_RUN_BYTES,
     AveragePool2D,
+    Conv1D,
     Conv2D,
     Dense,
     Dropout,
@@ -27,6 +28,7 @@ from engine.specs import (
     LeakyReLU,
     LocalResponseNormalization,
     Maxout,
+    MaxPool1D,
     MaxPool2D,
     ReLU,
     RunSpec,
@@ -158,9 +160,13 @@ def _buffer_values(layer: LayerPlan) -> int:
             spread = 2 * rows * spec.filters * layer.output_shape[2]
             winograd = (spec.kernel_size + 1) * (2 * padded + spread) if spec.stride == 1 else 0
             return 3 * padded + max(2 * columns, winograd) + 2 * outputs
+        case Conv1D() as spec:
+            channels, height, width = layer.input_shape
+            padded = channels * height * (width + 2 * spec.padding)
+            return 3 * padded + 2 * channels * height * spec.kernel_size * layer.output_shape[2] + 2 * outputs
         case Dense():
             return inputs + outputs
-        case MaxPool2D():
+        case MaxPool2D() | MaxPool1D():
             return inputs + 4 * outputs
         case AveragePool2D() | GlobalAveragePool2D():
             return inputs + 2 * outputs
@@ -185,6 +191,11 @@ def _plan_layer(specs: Sequence[LayerSpec], index: int, shape: Shape) -> LayerPl
             parameters = filters * shape[0] * size**2 + filters
             multiply_adds = prod(output_shape) * shape[0] * size**2
             formula = f"{filters}·{size}·{size}·{shape[0]} + {filters} = {parameters:,}"
+        case Conv1D(filters=filters, kernel_size=size):
+            channels, height, _ = shape
+            parameters = filters * channels * height * size + filters
+            multiply_adds = prod(output_shape) * channels * height * size
+            formula = f"{filters}·{size}·{height}·{channels} + {filters} = {parameters:,}"
     return LayerPlan(index, spec, name, shape, output_shape, parameters, formula, multiply_adds)
 
 
@@ -205,6 +216,26 @@ def _output_shape(spec: LayerSpec, shape: Shape, layer: str, field: str) -> Shap
                     code="kernel_too_large",
                 )
             return (filters, (height + 2 * padding - size) // stride + 1, (width + 2 * padding - size) // stride + 1)
+        case Conv1D(filters=filters, kernel_size=size, stride=stride, padding=padding):
+            _, width = _map_size(shape, layer, field)
+            if size > width + 2 * padding:
+                raise SpecError(
+                    f"{layer}: a kernel of {size} does not fit into a sequence of {width} with padding {padding}. "
+                    f"Choose a kernel of at most {width + 2 * padding}, or more padding.",
+                    field=f"{field}/kernel_size",
+                    code="kernel_too_large",
+                )
+            return (filters, 1, (width + 2 * padding - size) // stride + 1)
+        case MaxPool1D(pool_size=size, stride=stride):
+            height, width = _map_size(shape, layer, field)
+            if size > width:
+                raise SpecError(
+                    f"{layer}: a window of {size} does not fit into rows of {width}. "
+                    f"Choose a window of at most {width}, or take this layer out.",
+                    field=f"{field}/pool_size",
+                    code="window_too_large",
+                )
+            return (shape[0], height, (width - size) // stride + 1)
         case MaxPool2D(pool_size=size, stride=stride) | AveragePool2D(pool_size=size, stride=stride):
             height, width = _map_size(shape, layer, field)
             if size > min(height, width):
@@ -253,12 +284,14 @@ def _name(specs: Sequence[LayerSpec], index: int) -> str:
     """What a person calls the layer; convolutions and dense layers are numbered where there are several."""
     spec = specs[index]
     match spec:
-        case Conv2D() | Dense():
-            name = "Convolution" if isinstance(spec, Conv2D) else "Dense"
+        case Conv2D() | Conv1D() | Dense():
+            name = {Conv2D: "Convolution", Conv1D: "1-D convolution", Dense: "Dense"}[type(spec)]
             alike = [i for i, other in enumerate(specs) if type(other) is type(spec)]
             return f"{name} {alike.index(index) + 1}" if len(alike) > 1 else name
         case MaxPool2D(pool_size=size):
             return f"Max pooling {size}×{size}"
+        case MaxPool1D(pool_size=size):
+            return f"Max pooling 1×{size}"
         case AveragePool2D(pool_size=size):
             return f"Average pooling {size}×{size}"
         case GlobalAveragePool2D():

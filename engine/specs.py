@@ -23,6 +23,8 @@ Filters: TypeAlias = Annotated[int, Interval(ge=1, le=512), doc("Number of filte
 KernelSize: TypeAlias = Annotated[int, Interval(ge=1, le=28), doc("Height and width of each filter in pixels.")]
 Stride: TypeAlias = Annotated[int, Interval(ge=1, le=28), doc("How many pixels the window moves at a time. Larger strides give smaller maps.")]
 Padding: TypeAlias = Annotated[int, Interval(ge=0, le=14), doc("Zeros added on each side, so that the edges are looked at too.")]
+KernelLength: TypeAlias = Annotated[int, Interval(ge=1, le=28), doc("Width of each filter: how many neighbouring columns it looks at. It is as high as the map.")]
+PoolLength: TypeAlias = Annotated[int, Interval(ge=1, le=28), doc("How many neighbouring values of a row make up the window of which the largest is kept.")]
 PoolSize: TypeAlias = Annotated[int, Interval(ge=1, le=28), doc("Height and width of the window of which one value is kept.")]
 Units: TypeAlias = Annotated[int, Interval(ge=1, le=2048), doc("Number of units, each connected to every input.")]
 DropRate: TypeAlias = Annotated[float, Interval(ge=0, lt=1), doc("Share of the units switched off at random in each training step. 0 keeps all; above 0.8 little is left to learn with.")]
@@ -72,12 +74,32 @@ class Conv2D:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Conv1D:
+    """Filters as high as the map slide along it: a sequence of columns; output width as for Convolution, height 1."""
+
+    filters: Filters = 8
+    kernel_size: KernelLength = 5
+    stride: Stride = 1
+    padding: Padding = 0
+    type: Literal["conv1d"] = "conv1d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MaxPool2D:
     """Keeps the largest value of each window; output size `floor((in − pool_size) / stride) + 1`."""
 
     pool_size: PoolSize = 2
     stride: Stride = 2
     type: Literal["max_pool2d"] = "max_pool2d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxPool1D:
+    """Keeps the largest of neighbouring values in each row; output width `floor((in − pool_size) / stride) + 1`."""
+
+    pool_size: PoolLength = 2
+    stride: Stride = 2
+    type: Literal["max_pool1d"] = "max_pool1d"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +198,9 @@ class Flatten:
 LayerSpec: TypeAlias = (
     Dense
     | Conv2D
+    | Conv1D
     | MaxPool2D
+    | MaxPool1D
     | AveragePool2D
     | GlobalAveragePool2D
     | ReLU
@@ -194,7 +218,9 @@ LAYER_SPECS: Mapping[str, type[LayerSpec]] = MappingProxyType(
     {
         "dense": Dense,
         "conv2d": Conv2D,
+        "conv1d": Conv1D,
         "max_pool2d": MaxPool2D,
+        "max_pool1d": MaxPool1D,
         "avg_pool2d": AveragePool2D,
         "global_avg_pool2d": GlobalAveragePool2D,
         "relu": ReLU,

@@ -16,12 +16,14 @@ from engine.layers.flatten import Flatten
 from engine.layers.gelu import GELU
 from engine.layers.maxout import Maxout
 from engine.layers.normalization import LocalResponseNormalization
-from engine.layers.pooling import AveragePool, GlobalAveragePool, MaxPool
+from engine.layers.pooling import AveragePool, GlobalAveragePool, MaxPool, MaxPool1D
+from engine.layers.sequence import Convolution1D
 
 __all__ = [
     "GELU",
     "AveragePool",
     "Convolution",
+    "Convolution1D",
     "Dense",
     "Dropout",
     "Flatten",
@@ -30,6 +32,7 @@ __all__ = [
     "LeakyReLU",
     "LocalResponseNormalization",
     "MaxPool",
+    "MaxPool1D",
     "Maxout",
     "ReLU",
     "Sigmoid",
@@ -47,8 +50,12 @@ def make_layer(spec: specs.LayerSpec, input_shape: Shape, dtype: npt.DTypeLike =
             return Dense(input_shape, spec.units, dtype)
         case specs.Conv2D():
             return Convolution(input_shape, spec.filters, spec.kernel_size, spec.stride, spec.padding, dtype)
+        case specs.Conv1D():
+            return Convolution1D(input_shape, spec.filters, spec.kernel_size, spec.stride, spec.padding, dtype)
         case specs.MaxPool2D():
             return MaxPool(input_shape, spec.pool_size, spec.stride, dtype)
+        case specs.MaxPool1D():
+            return MaxPool1D(input_shape, spec.pool_size, spec.stride, dtype)
         case specs.AveragePool2D():
             return AveragePool(input_shape, spec.pool_size, spec.stride, dtype)
         case specs.GlobalAveragePool2D():

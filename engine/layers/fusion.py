@@ -9,7 +9,7 @@ from engine.layers.base import Layer
 from engine.layers.block_convolution import BlockConvolution, fast_block
 from engine.layers.convolution import Convolution
 from engine.layers.pooled_convolution import PooledConvolution, fast_product
-from engine.layers.pooling import MaxPool
+from engine.layers.pooling import MaximumPool, MaxPool
 
 
 def fuse(layers: Sequence[Layer]) -> list[Layer]:
@@ -39,7 +39,7 @@ def _pool_first(layers: Sequence[Layer]) -> list[Layer]:
     ordered: list[Layer] = []
     for layer in layers:
         place = len(ordered)
-        while isinstance(layer, MaxPool) and place > 0 and isinstance(ordered[place - 1], Activation):
+        while isinstance(layer, MaximumPool) and place > 0 and isinstance(ordered[place - 1], Activation):
             place -= 1
         activations = [a.reshaped(layer.output_shape) for a in ordered[place:] if isinstance(a, Activation)]
         ordered[place:] = [layer, *activations]

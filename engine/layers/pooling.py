@@ -39,18 +39,11 @@ class Pool(Layer):
         ]
 
 
-class MaxPool(Pool):
-    """`z[c, y, x] = max over i, j < pool_size of a[c, y·stride + i, x·stride + j]`.
+class MaximumPool(Pool):
+    """The largest value of each window.
 
     Of equal values in a window the first one, row by row, counts as the maximum and takes the whole gradient.
     """
-
-    def __init__(
-        self, input_shape: Shape, pool_size: int = 2, stride: int = 2, dtype: npt.DTypeLike = np.float32
-    ) -> None:
-        super().__init__(input_shape, (pool_size, pool_size), (stride, stride), dtype)
-        self.pool_size = pool_size
-        self.stride = stride
 
     def bind(self, batch_size: int) -> None:
         super().bind(batch_size)
@@ -74,6 +67,26 @@ class MaxPool(Pool):
             self._left -= self._share
             cell_gradients += self._share
         return self._inputs_gradients
+
+
+class MaxPool(MaximumPool):
+    """`z[c, y, x] = max over i, j < pool_size of a[c, y·stride + i, x·stride + j]`."""
+
+    def __init__(
+        self, input_shape: Shape, pool_size: int = 2, stride: int = 2, dtype: npt.DTypeLike = np.float32
+    ) -> None:
+        super().__init__(input_shape, (pool_size, pool_size), (stride, stride), dtype)
+        self.pool_size = pool_size
+        self.stride = stride
+
+
+class MaxPool1D(MaximumPool):
+    """`z[c, y, x] = max over i < pool_size of a[c, y, x·stride + i]`: every row by itself."""
+
+    def __init__(
+        self, input_shape: Shape, pool_size: int = 2, stride: int = 2, dtype: npt.DTypeLike = np.float32
+    ) -> None:
+        super().__init__(input_shape, (1, pool_size), (1, stride), dtype)
 
 
 class AveragePool(Pool):
