@@ -1,4 +1,4 @@
-"""im2col: every patch that a filter looks at becomes a column, so that a convolution is one matrix product."""
+"""im2col: every patch that a filter looks at becomes a column, so that a convolution is a matrix product."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from engine.arrays import Array, Shape
 
 
 class Patches:
-    """The patches of a batch of maps as the columns of one matrix (C·kh·kw, rows·columns·N), and the way back.
+    """The patches of a batch of maps as columns, one matrix for each row of patches, and the way back.
 
     `size` is a patch's height and width, `step` how far apart patches lie, `count` how many there are in each
-    direction; the first one begins `padding` zeros above and left of the map.
+    direction; `padding` zeros stand above and below, left and right of the map.
+
+    Copying every pixel once for each patch that it is part of would cost more than the product. So pixels are copied
+    along the rows only: for every row of the map, what each column of the patches sees there, lying in memory as (row,
+    patch column, channel, patch, example). As many such rows one below the other as a patch is high are already the
+    matrix, and the next one begins `step` rows later: the matrices overlap, and no copy is made.
     """
 
     def __init__(
@@ -21,46 +26,48 @@ class Patches:
         size: tuple[int, int],
         step: tuple[int, int],
         count: tuple[int, int],
-        padding: int,
+        padding: tuple[int, int],
         batch_size: int,
         dtype: np.dtype[np.floating],
     ) -> None:
         channels, height, width = input_shape
         self._step, self._count = step, count
-        padded = (channels, height + 2 * padding, width + 2 * padding, batch_size)
-        inside = (slice(None), slice(padding, padding + height), slice(padding, padding + width))
-        self._padded: Array = np.zeros(padded, dtype)
-        self._padded_gradients: Array = np.empty(padded, dtype)
-        self._inside, self._inside_gradients = self._padded[inside], self._padded_gradients[inside]
-        c, y, x, n = self._padded.strides
-        # Patches overlap: this view of the map shows a pixel in every patch that it is part of.
+        above, left = padding
+        padded: Array = np.zeros((height + 2 * above, channels, width + 2 * left, batch_size), dtype)
+        inside = (slice(above, above + height), slice(None), slice(left, left + width))
+        self._inside = padded[inside].swapaxes(0, 1)
+        y, c, x, n = padded.strides
         self._windows = as_strided(
-            self._padded,
-            (channels, *size, *count, batch_size),
-            (c, y, x, y * step[0], x * step[1], n),
+            padded,
+            (len(padded), size[1], channels, count[1], batch_size),
+            (y, x, c, x * step[1], n),
             writeable=False,
         )
-        self._patches: Array = np.empty(self._windows.shape, dtype)
-        self._patch_gradients: Array = np.empty(self._windows.shape, dtype)
-        matrix = (channels * size[0] * size[1], count[0] * count[1] * batch_size)
-        self.columns = self._patches.reshape(matrix)
-        self.column_gradients = self._patch_gradients.reshape(matrix)
+        self._rows: Array = np.empty(self._windows.shape, dtype)
+        matrix = (size[0] * size[1] * channels, count[1] * batch_size)
+        row, line = self._rows.strides[0], count[1] * self._rows.strides[3]
+        self.columns: Array = as_strided(
+            self._rows, (count[0], *matrix), (step[0] * row, line, self._rows.itemsize), writeable=False
+        )
+        self.column_gradients: Array = np.empty((count[0], *matrix), dtype)
+        self._patch_gradients = self.column_gradients.reshape(count[0], size[0], *self._rows.shape[1:])
+        self._row_gradients: Array = np.empty_like(self._rows)
+        self._padded_gradients: Array = np.empty_like(padded)
+        self._inside_gradients = self._padded_gradients[inside].swapaxes(0, 1)
 
     def gather(self, inputs: Array) -> Array:
-        """Fill `columns` from `inputs` (C, H, W, N)."""
+        """Fill `columns` (rows, patch height · patch width · C, columns · N) from `inputs` (C, H, W, N)."""
         np.copyto(self._inside, inputs)
-        np.copyto(self._patches, self._windows)
+        np.copyto(self._rows, self._windows)
         return self.columns
 
     def scatter(self) -> Array:
         """Add `column_gradients` back to where the columns came from: the gradients (C, H, W, N) of the inputs."""
+        (down, across), (rows, columns) = self._step, self._count
+        self._row_gradients.fill(0)
+        for i in range(self._patch_gradients.shape[1]):
+            self._row_gradients[i : i + down * (rows - 1) + 1 : down] += self._patch_gradients[:, i]
         self._padded_gradients.fill(0)
-        (step_y, step_x), (rows, columns) = self._step, self._count
-        _, height, width = self._patches.shape[:3]
-        for i in range(height):
-            for j in range(width):
-                here = self._padded_gradients[
-                    :, i : i + step_y * (rows - 1) + 1 : step_y, j : j + step_x * (columns - 1) + 1 : step_x
-                ]
-                here += self._patch_gradients[:, i, j]
+        for j in range(self._rows.shape[1]):
+            self._padded_gradients[:, :, j : j + across * (columns - 1) + 1 : across] += self._row_gradients[:, j]
         return self._inside_gradients

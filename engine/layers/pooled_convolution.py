@@ -15,9 +15,8 @@ from engine.layers.winograd import POINTS, WinogradProduct
 
 
 class Product(Protocol):
-    """A way to compute a convolution without its bias: `TiledProduct` or `WinogradProduct`."""
+    """A way to compute a convolution without its bias: `TiledProduct` or `WinogradProduct`. Cells: (row, filter, ...)."""
 
-    channel_axis: int
     cells: list[Array]
     cell_gradients: list[Array]
 
@@ -56,12 +55,12 @@ class PooledConvolution(Layer):
         for cell in cells[1:]:
             np.maximum(self._maxima, cell, out=self._maxima)
         biases = self._convolution.biases[:, np.newaxis, np.newaxis, np.newaxis]
-        return np.add(np.moveaxis(self._maxima, self._product.channel_axis, 0), biases, out=self._outputs)
+        return np.add(self._maxima.swapaxes(0, 1), biases, out=self._outputs)
 
     def _parameter_gradients(self, gradients: Array) -> None:
         np.sum(gradients, axis=(1, 2, 3), out=self._convolution.bias_gradients)
         # As in MaxPool: the first to equal the maximum takes the window's gradient, what remains is zero.
-        np.copyto(self._left, np.moveaxis(gradients, 0, self._product.channel_axis))
+        np.copyto(self._left, gradients.swapaxes(0, 1))
         *cells, _ = self._product.cells
         *cell_gradients, last = self._product.cell_gradients
         for cell, share in zip(cells, cell_gradients, strict=True):

@@ -20,11 +20,9 @@ from engine.layers.im2col import Patches
 class TiledProduct:
     """The products of `convolution` (stride 1, without bias), for pooling windows of `pool_size`.
 
-    `cells` are views of the products, (filters, rows, columns, N): for every place in a pooling window, what all
+    `cells` are views of the products, (rows, filters, columns, N): for every place in a pooling window, what all
     windows see there. The gradients are to be put into `cell_gradients`.
     """
-
-    channel_axis = 0
 
     def __init__(self, convolution: Convolution, pool_size: int, tile: tuple[int, int]) -> None:
         """`tile` must divide `pool_size` in both directions."""
@@ -39,50 +37,48 @@ class TiledProduct:
         height, width = self._tile
         rows, columns = (length // pool_size for length in convolution.output_shape[1:])
         tiles = (rows * pool_size // height, columns * pool_size // width)
-        patch = (height + size - 1, width + size - 1)
-        self._patches = Patches(
-            convolution.input_shape, patch, self._tile, tiles, convolution.padding, batch_size, dtype
-        )
+        patch, padding = (height + size - 1, width + size - 1), (convolution.padding, convolution.padding)
+        self._patches = Patches(convolution.input_shape, patch, self._tile, tiles, padding, batch_size, dtype)
         # The large filters, zero but for the weights, and the view (tile rows, tile columns, *weight_shape) of those.
-        self._filters: Array = np.zeros((height, width, filters, channels, *patch), dtype)
+        self._filters: Array = np.zeros((height, width, filters, *patch, channels), dtype)
+        matrix = (height * width * filters, patch[0] * patch[1] * channels)
+        self._filter_matrix = self._filters.reshape(matrix)
+        self._row_gradients: Array = np.empty((tiles[0], *matrix), dtype)
         self._filter_gradients: Array = np.empty_like(self._filters)
         self._placed = self._weights_in(self._filters)
         self._placed_gradients = self._weights_in(self._filter_gradients)
-        outputs = (height * width * filters, tiles[0] * tiles[1] * batch_size)
-        self._products: Array = np.empty(outputs, dtype)
-        self._product_gradients: Array = np.empty(outputs, dtype)
-        split = (height, width, filters, rows, pool_size // height, columns, pool_size // width, batch_size)
+        self._products: Array = np.empty((tiles[0], matrix[0], tiles[1] * batch_size), dtype)
+        self._product_gradients: Array = np.empty_like(self._products)
+        split = (rows, pool_size // height, height, width, filters, columns, pool_size // width, batch_size)
         self.cells = _cells(self._products.reshape(split))
         self.cell_gradients = _cells(self._product_gradients.reshape(split))
 
     def _weights_in(self, large: Array) -> Array:
-        r, s, o, c, i, j = large.strides
+        r, s, o, i, j, c = large.strides
         return as_strided(large, (*self._tile, *self._convolution.weight_shape), (r + i, s + j, o, c, i, j))
 
     def forward(self, inputs: Array) -> None:
         """Fill `cells` from `inputs` (C, H, W, N)."""
         np.copyto(self._placed, self._convolution.weights)
-        np.matmul(self._matrix(self._filters), self._patches.gather(inputs), out=self._products)
+        np.matmul(self._filter_matrix, self._patches.gather(inputs), out=self._products)
 
     def weight_gradients(self) -> None:
         """Fill the convolution's weight gradients: a weight used in several places gathers the sum of all."""
-        np.matmul(self._product_gradients, self._patches.columns.T, out=self._matrix(self._filter_gradients))
+        np.matmul(self._product_gradients, self._patches.columns.swapaxes(1, 2), out=self._row_gradients)
+        np.sum(self._row_gradients, axis=0, out=self._filter_gradients.reshape(self._filter_matrix.shape))
         np.sum(self._placed_gradients, axis=(0, 1), out=self._convolution.weight_gradients)
 
     def input_gradients(self) -> Array:
         """The gradients of the inputs (C, H, W, N)."""
-        np.matmul(self._matrix(self._filters).T, self._product_gradients, out=self._patches.column_gradients)
+        np.matmul(self._filter_matrix.T, self._product_gradients, out=self._patches.column_gradients)
         return self._patches.scatter()
-
-    def _matrix(self, filters: Array) -> Array:
-        return filters.reshape(self._products.shape[0], -1)
 
 
 def _cells(products: Array) -> list[Array]:
-    """Views of (tile row, tile column, filter, row, tile in window, column, tile in window, N), window row by row."""
-    height, width, _, _, down, _, across, _ = products.shape
+    """Views of (row, tile in window, tile row, tile column, filter, column, tile in window, N), window row by row."""
+    _, down, height, width, _, _, across, _ = products.shape
     return [
-        products[i % height, j % width, :, :, i // height, :, j // width]
+        products[:, i // height, i % height, j % width, :, :, j // width]
         for i in range(height * down)
         for j in range(width * across)
     ]

@@ -49,8 +49,6 @@ class WinogradProduct:
     windows see there. The gradients are to be put into `cell_gradients`.
     """
 
-    channel_axis = 1
-
     def __init__(self, convolution: Convolution, pool_size: int) -> None:
         self._convolution = convolution
         self._pool_size = pool_size

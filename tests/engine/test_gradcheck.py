@@ -12,6 +12,7 @@ from engine.arrays import Array
 from engine.errors import SpecError
 from engine.gradcheck import check_gradients, relative_error
 from engine.layers import Convolution, Dense, Tanh
+from engine.layers.convolution import SlidingFilters
 from engine.losses import LOSSES, Loss
 from engine.network import Network
 
@@ -69,9 +70,8 @@ def wrong_bias(self: Dense, gradients: Array) -> None:
 
 
 def wrong_kernel(self: Convolution, gradients: Array) -> None:
-    np.matmul(self._as_matrix(gradients), self._patches.columns.T, out=self._as_matrix(self.weight_gradients))
+    SlidingFilters._parameter_gradients(self, gradients)
     self.weight_gradients[...] = self.weight_gradients.swapaxes(2, 3).copy()
-    np.sum(self._as_matrix(gradients), axis=1, out=self.bias_gradients)
 
 
 def wrong_slope(self: Tanh, gradients: Array) -> Array:
