@@ -26,7 +26,8 @@ _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 class EvaluationResult:
     """How a network did on a split at `step`.
 
-    loss: mean over examples and crops, in nats, None without examples, as is accuracy (a share);
+    loss: mean over examples and crops as in training, weights included, None without examples, as is accuracy (a
+    share of the examples, all counting the same);
     predictions: int64 (N,); top_classes int64 and top_probabilities (N, 3): the three most probable, first first.
     """
 
@@ -96,10 +97,11 @@ class Evaluation:
     def _judge(self, part: slice) -> Array:
         """Probabilities (n, K), averaged over the crops."""
         network, loss, labels = self._trainer.network, self._trainer.loss, self._examples.labels[part]
+        weights = self._trainer.weights(self.split, part)
         total: Array = np.zeros((len(self._trainer.dataset.classes), len(labels)), network.dtype)
         for view in self._views(part):
             logits = network.logits(view)
-            self._loss_sum += loss.loss_and_gradient(logits, labels)[0] * len(labels) / self.crops
+            self._loss_sum += loss.loss_and_gradient(logits, labels, weights)[0] * len(labels) / self.crops
             total += loss.probabilities(logits)
         return total.T / np.float32(self.crops)
 

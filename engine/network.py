@@ -60,7 +60,8 @@ class Network:
         self.parameters: Array = np.zeros(size, dtype)
         self.gradients: Array = np.zeros(size, dtype)
         self.layers = self._make_layers(self.gradients)
-        self.decay_mask = self._make_decay_mask()
+        self.l1_mask = self._make_decay_mask("l1_multiplier")
+        self.l2_mask = self._make_decay_mask("l2_multiplier")
         self._earlier_gradients = np.zeros(size, dtype)
         self._example_bytes = estimate_bytes(specs, input_shape, 1) - estimate_bytes(specs, input_shape, 0)
         self._training = Chain(fuse(self.layers))
@@ -190,12 +191,12 @@ class Network:
             start = here.stop
         return layers
 
-    def _make_decay_mask(self) -> Array:
-        """1 for every weight, 0 for every bias: biases are not decayed."""
+    def _make_decay_mask(self, multiplier: str) -> Array:
+        """The layer's own `multiplier` (1 if it has none) for every weight, 0 for every bias: biases are not decayed."""
         mask = np.zeros_like(self.parameters)
-        for layer in self._make_layers(mask):
+        for layer, planned in zip(self._make_layers(mask), self.plan, strict=True):
             if layer.weight_gradients is not None:
-                layer.weight_gradients[...] = 1
+                layer.weight_gradients[...] = getattr(planned.spec, multiplier, 1)
         return mask
 
 

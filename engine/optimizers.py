@@ -1,7 +1,7 @@
-"""Optimizers in order of complexity: SGD, momentum, Nesterov, Adagrad, RMSProp, Adadelta, Adam.
+"""Optimizers in order of complexity: SGD, momentum, Nesterov, Adagrad, RMSProp, Adadelta, Adam, AdamW.
 
 Each works on one flat vector of parameters w and their gradients g, η being the learning rate, and allocates nothing
-in a step. Weight decay is not theirs: it is part of the gradient when it arrives.
+in a step. Weight decay is not theirs, for it is part of the gradient when it arrives; AdamW alone has its own.
 """
 
 from __future__ import annotations
@@ -19,30 +19,40 @@ from engine import specs
 from engine.arrays import Array, check_shape
 
 Spec = TypeVar("Spec", bound=specs.OptimizerSpec)
+AdamSpec = TypeVar("AdamSpec", bound=specs.Adam | specs.AdamW)
 
 
 class Optimizer(ABC, Generic[Spec]):
     """Updates parameters from gradients. What it remembers stands in `state`, one vector for each of `accumulators`.
 
     `spec` may be replaced between two steps by one of the same kind: the next step uses its numbers, memory stays.
+    `decay_mask` (size,) says how strongly an optimizer's own weight decay works on each parameter; without it, fully.
     """
 
     accumulators: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, spec: Spec, size: int, dtype: npt.DTypeLike = np.float32) -> None:
+    def __init__(
+        self, spec: Spec, size: int, dtype: npt.DTypeLike = np.float32, *, decay_mask: Array | None = None
+    ) -> None:
         self.spec = spec
         self.steps = 0
+        self.decay_mask = decay_mask
+        self._rate = spec.learning_rate
         self.state: dict[str, Array] = {name: np.zeros(size, dtype) for name in self.accumulators}
         self._change: Array = np.empty(size, dtype)
         self._scratch: Array = np.empty(size, dtype)
 
     # As in the losses: a diverged run is reported by its loss.
     @np.errstate(over="ignore", invalid="ignore")
-    def step(self, parameters: Array, gradients: Array) -> None:
-        """Update `parameters` in place; `gradients` stay as they are. ShapeError if either has another length."""
+    def step(self, parameters: Array, gradients: Array, share: float = 1.0) -> None:
+        """Update `parameters` in place, with `share` of the learning rate; `gradients` stay as they are.
+
+        ShapeError if either has another length.
+        """
         check_shape("Parameters", parameters, self._change.shape)
         check_shape("Gradients", gradients, self._change.shape)
         self.steps += 1
+        self._rate = share * self.spec.learning_rate
         self._step(parameters, gradients)
 
     @abstractmethod
@@ -60,7 +70,7 @@ class SGD(Optimizer[specs.SGD]):
     """`w ← w − η g`."""
 
     def _step(self, parameters: Array, gradients: Array) -> None:
-        np.multiply(gradients, self.spec.learning_rate, out=self._change)
+        np.multiply(gradients, self._rate, out=self._change)
         parameters -= self._change
 
 
@@ -72,7 +82,7 @@ class MomentumSGD(Optimizer[specs.MomentumSGD]):
     def _step(self, parameters: Array, gradients: Array) -> None:
         velocity = self.state["velocity"]
         velocity *= self.spec.momentum
-        np.multiply(gradients, self.spec.learning_rate, out=self._change)
+        np.multiply(gradients, self._rate, out=self._change)
         velocity -= self._change
         parameters += velocity
 
@@ -87,7 +97,7 @@ class Nesterov(Optimizer[specs.Nesterov]):
 
     def _step(self, parameters: Array, gradients: Array) -> None:
         velocity = self.state["velocity"]
-        np.multiply(gradients, self.spec.learning_rate, out=self._change)
+        np.multiply(gradients, self._rate, out=self._change)
         velocity *= self.spec.momentum
         velocity -= self._change
         parameters -= self._change
@@ -107,7 +117,7 @@ class Adagrad(Optimizer[specs.Adagrad]):
         np.sqrt(squares, out=change)
         change += self.spec.epsilon
         np.divide(gradients, change, out=change)
-        change *= self.spec.learning_rate
+        change *= self._rate
         parameters -= change
 
 
@@ -122,7 +132,7 @@ class RMSProp(Optimizer[specs.RMSProp]):
         np.sqrt(squares, out=change)
         change += self.spec.epsilon
         np.divide(gradients, change, out=change)
-        change *= self.spec.learning_rate
+        change *= self._rate
         parameters -= change
 
 
@@ -144,11 +154,11 @@ class Adadelta(Optimizer[specs.Adadelta]):
         np.sqrt(change, out=change)
         change *= gradients
         self._average_squares(updates, change, spec.rho)
-        change *= spec.learning_rate
+        change *= self._rate
         parameters -= change
 
 
-class Adam(Optimizer[specs.Adam]):
+class Adam(Optimizer[AdamSpec]):
     """`m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`, `w ← w − η m̂ / (√v̂ + ε)`.
 
     m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ) undo the pull of their start at zero. Kingma and Ba (2015),
@@ -168,8 +178,23 @@ class Adam(Optimizer[specs.Adam]):
         change *= 1 / sqrt(1 - spec.beta2**self.steps)
         change += spec.epsilon
         np.divide(first, change, out=change)
-        change *= spec.learning_rate / (1 - spec.beta1**self.steps)
+        change *= self._rate / (1 - spec.beta1**self.steps)
         parameters -= change
+
+
+class AdamW(Adam[specs.AdamW]):
+    """`w ← w − η λ w`, then a step of Adam's: weights shrink at one pace, whatever their gradients' history.
+
+    In Adam, decay that arrives with the gradient is divided by √v̂ like the rest of it, so that weights with large
+    gradients hardly decay. Loshchilov and Hutter (2019), https://arxiv.org/abs/1711.05101.
+    """
+
+    def _step(self, parameters: Array, gradients: Array) -> None:
+        np.multiply(parameters, self._rate * self.spec.weight_decay, out=self._change)
+        if self.decay_mask is not None:
+            self._change *= self.decay_mask
+        parameters -= self._change
+        super()._step(parameters, gradients)
 
 
 AnyOptimizer = Optimizer[specs.OptimizerSpec]
@@ -185,6 +210,7 @@ OPTIMIZERS: Mapping[str, type[AnyOptimizer]] = MappingProxyType(
             "rmsprop": RMSProp,
             "adadelta": Adadelta,
             "adam": Adam,
+            "adamw": AdamW,
         },
     )
 )

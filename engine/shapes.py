@@ -117,6 +117,12 @@ def check_run(spec: RunSpec, input_shape: Shape, classes: int) -> None:
             field=f"/network/{len(layers) - 1}",
             code="output_count",
         )
+    if spec.class_weights is not None and len(spec.class_weights) != classes:
+        raise SpecError(
+            f"There are {classes} classes and {len(spec.class_weights)} class weights: give each class one.",
+            field="/class_weights",
+            code="class_weight_count",
+        )
     parameters = sum(layer.parameters for layer in layers)
     if parameters > MAX_PARAMETERS:
         largest = max(layers, key=lambda layer: layer.parameters)
@@ -163,7 +169,8 @@ def _buffer_values(layer: LayerPlan) -> int:
         case Conv1D() as spec:
             channels, height, width = layer.input_shape
             padded = channels * height * (width + 2 * spec.padding)
-            return 3 * padded + 2 * channels * height * spec.kernel_size * layer.output_shape[2] + 2 * outputs
+            columns = channels * height * spec.kernel_size * layer.output_shape[2]
+            return 3 * padded + 3 * columns + 3 * outputs
         case Dense():
             return inputs + outputs
         case MaxPool2D() | MaxPool1D():

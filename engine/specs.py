@@ -43,7 +43,16 @@ Epsilon: TypeAlias = Annotated[float, Interval(gt=0, le=1), doc("A small number 
 BatchSize: TypeAlias = Annotated[int, Interval(ge=1, le=1024), doc("How many examples are averaged for one update. Small: noisy and quick. Large: smooth, and each update costs more.")]
 L1: TypeAlias = Annotated[float, Interval(ge=0, le=10), doc("L1 weight decay. Pulls every weight towards zero by the same amount, so that many become exactly small.")]
 L2: TypeAlias = Annotated[float, Interval(ge=0, le=10), doc("L2 weight decay. Pulls every weight towards zero in proportion to its size, against overfitting.")]
+DecayMultiplier: TypeAlias = Annotated[float, Interval(ge=0, le=1000), doc("How strongly the run's weight decay works on this layer. 0: not at all. 1: like on any other.")]
+WeightDecay: TypeAlias = Annotated[float, Interval(ge=0, le=10), doc("Decay beside the gradient: each update takes this share, times the learning rate, off every weight.")]
+ClipNorm: TypeAlias = Annotated[float, Interval(gt=0, le=1e6), doc("The longest gradient that is followed as it is; a longer one is shortened to this length. Against sudden jumps.")]
+ClassWeight: TypeAlias = Annotated[float, Interval(ge=0, le=1e6), doc("How much the examples of this class count. 1: like any other. More: its mistakes cost more.")]
 HuberDelta: TypeAlias = Annotated[float, Interval(gt=0, le=1000), doc("Huber loss: how far off an output may be before its error counts in proportion and no longer squared.")]
+WarmUp: TypeAlias = Annotated[int, Interval(ge=0, le=10**6), doc("Updates at the beginning in which the learning rate grows to its full value. 0: none.")]
+FallEvery: TypeAlias = Annotated[int, Interval(ge=1, le=10**9), doc("Updates from one fall of the learning rate to the next.")]
+FallFactor: TypeAlias = Annotated[float, Interval(gt=0, le=1), doc("What is left of the learning rate after each fall.")]
+FallSteps: TypeAlias = Annotated[int, Interval(ge=1, le=10**9), doc("Updates from the full learning rate to the final one, after the warm-up.")]
+FinalShare: TypeAlias = Annotated[float, Interval(ge=0, le=1), doc("Share of the learning rate that is left at the end.")]
 Seed: TypeAlias = Annotated[int, Interval(ge=0, le=2**53 - 1), doc("The number from which all randomness of the run is drawn. The same seed gives the same run.")]
 RunName: TypeAlias = Annotated[str, Len(1, 80), doc("What you call this run.")]
 
@@ -59,6 +68,8 @@ class Dense:
     """Every unit sees every input: `z = W a + b`."""
 
     units: Units = 10
+    l1_multiplier: DecayMultiplier = 1.0
+    l2_multiplier: DecayMultiplier = 1.0
     type: Literal["dense"] = "dense"
 
 
@@ -70,6 +81,8 @@ class Conv2D:
     kernel_size: KernelSize = 5
     stride: Stride = 1
     padding: Padding = 0
+    l1_multiplier: DecayMultiplier = 1.0
+    l2_multiplier: DecayMultiplier = 1.0
     type: Literal["conv2d"] = "conv2d"
 
 
@@ -81,6 +94,8 @@ class Conv1D:
     kernel_size: KernelLength = 5
     stride: Stride = 1
     padding: Padding = 0
+    l1_multiplier: DecayMultiplier = 1.0
+    l2_multiplier: DecayMultiplier = 1.0
     type: Literal["conv1d"] = "conv1d"
 
 
@@ -305,7 +320,19 @@ class Adam:
     name: Literal["adam"] = "adam"
 
 
-OptimizerSpec: TypeAlias = SGD | MomentumSGD | Nesterov | Adagrad | RMSProp | Adadelta | Adam
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdamW:
+    """Adam whose weight decay stays out of its averages (Loshchilov and Hutter, 2019)."""
+
+    learning_rate: LearningRate = 0.001
+    beta1: DecayRate = 0.9
+    beta2: DecayRate = 0.999
+    epsilon: Epsilon = 1e-8
+    weight_decay: WeightDecay = 0.01
+    name: Literal["adamw"] = "adamw"
+
+
+OptimizerSpec: TypeAlias = SGD | MomentumSGD | Nesterov | Adagrad | RMSProp | Adadelta | Adam | AdamW
 OPTIMIZER_SPECS: Mapping[str, type[OptimizerSpec]] = MappingProxyType(
     {
         "sgd": SGD,
@@ -315,7 +342,44 @@ OPTIMIZER_SPECS: Mapping[str, type[OptimizerSpec]] = MappingProxyType(
         "rmsprop": RMSProp,
         "adadelta": Adadelta,
         "adam": Adam,
+        "adamw": AdamW,
     }
+)
+
+# ---- Schedules: the learning rate over the updates; the formulas stand in engine.schedules -----------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constant:
+    """The learning rate stays what it is."""
+
+    warm_up: WarmUp = 0
+    name: Literal["constant"] = "constant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDecay:
+    """The learning rate falls at regular intervals, each time to the same share."""
+
+    every: FallEvery = 2_000
+    factor: FallFactor = 0.5
+    warm_up: WarmUp = 0
+    name: Literal["step"] = "step"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosine:
+    """The learning rate falls along half a wave of the cosine and stays at its end (Loshchilov and Hutter, 2017)."""
+
+    steps: FallSteps = 10_000
+    final: FinalShare = 0.0
+    warm_up: WarmUp = 0
+    name: Literal["cosine"] = "cosine"
+
+
+ScheduleSpec: TypeAlias = Constant | StepDecay | Cosine
+SCHEDULE_SPECS: Mapping[str, type[ScheduleSpec]] = MappingProxyType(
+    {"constant": Constant, "step": StepDecay, "cosine": Cosine}
 )
 
 # ---- The rest of a run ---------------------------------------------------------------------------------------------------
@@ -377,7 +441,10 @@ class RunSpec:
     network: Annotated[tuple[LayerSpec, ...], Len(1, MAX_LAYERS)] = field(default_factory=demo_network)
     loss: LossName = "softmax_cross_entropy"
     huber_delta: HuberDelta = 1.0
+    class_weights: Annotated[tuple[ClassWeight, ...], Len(1, 1000), doc("How much each class counts in the loss, in order; none: all the same.")] | None = None
     optimizer: OptimizerSpec = field(default_factory=Adadelta)
+    schedule: ScheduleSpec = field(default_factory=Constant)
+    clip_norm: ClipNorm | None = None
     batch_size: BatchSize = 20
     l1: L1 = 0.0
     l2: L2 = 0.00005
@@ -390,6 +457,8 @@ class RunSpec:
         values = asdict(self)
         values["network"] = [tagged(layer) for layer in self.network]
         values["optimizer"] = tagged(self.optimizer)
+        values["schedule"] = tagged(self.schedule)
+        values["class_weights"] = None if self.class_weights is None else list(self.class_weights)
         values["dataset"] = tagged(self.dataset)
         return values
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,9 @@ from engine.ink import Ink, preprocess
 from engine.losses import make_loss
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS, AnyOptimizer
+from engine.schedules import learning_rate_share
 from engine.shapes import check_run
-from engine.specs import OptimizerSpec, RunSpec
+from engine.specs import OptimizerSpec, RunSpec, Split
 from engine.validation import checked
 
 GENERATORS = ("order", "crops", "dropout")
@@ -37,7 +39,8 @@ LIVE = ("learning_rate", "momentum", "batch_size", "l1", "l2", "optimizer", "sto
 class StepResult:
     """What one update reports, measured before the weights moved.
 
-    loss: mean classification loss of the batch in nats; l1_loss, l2_loss: the penalties `l1 Σ|w|` and `½ l2 Σw²`;
+    loss: mean loss of the batch, in nats where it is an entropy; l1_loss, l2_loss: the penalties `l1 Σ|w|` and
+    `½ l2 Σw²`, a layer's weights counting as often as its multipliers say;
     correct of `examples` were classified right; seconds are 0 without a clock.
     """
 
@@ -93,6 +96,7 @@ class Trainer:
         self.network = Network.build(spec.network, (1, crop, crop), rng=initial)
         self.optimizer = self._new_optimizer(spec.optimizer)
         self.loss = make_loss(spec)
+        self._class_weights = None if spec.class_weights is None else np.array(spec.class_weights, self.network.dtype)
         self.steps = 0
         self.examples = 0
         self._rngs = generators
@@ -100,7 +104,8 @@ class Trainer:
         self._shuffle()
 
     def _new_optimizer(self, spec: OptimizerSpec) -> AnyOptimizer:
-        return OPTIMIZERS[spec.name](spec, self.network.parameters.size, self.network.dtype)
+        network = self.network
+        return OPTIMIZERS[spec.name](spec, network.parameters.size, network.dtype, decay_mask=network.l2_mask)
 
     def _new_batch(self) -> Array:
         crop = self.spec.dataset.crop
@@ -112,6 +117,11 @@ class Trainer:
         self._position = 0
 
     @property
+    def learning_rate(self) -> float:
+        """That of the next update, after its schedule."""
+        return learning_rate_share(self.spec.schedule, self.steps) * self.spec.optimizer.learning_rate
+
+    @property
     def epoch(self) -> float:
         """Passes over the training examples so far."""
         return self.examples / len(self.splits["train"])
@@ -120,28 +130,30 @@ class Trainer:
 
     def step(self) -> StepResult:
         """One update. Raises DivergedError, before the weights move, when the loss or a gradient is not finite."""
-        inputs, labels = self._next_batch()
-        learned = self._differentiate(inputs, labels)
+        learned = self._differentiate(*self._next_batch())
         started = self._clock()
         l1_loss, l2_loss = self._decay()
-        self._check_finite(learned.loss + l1_loss + l2_loss)
-        self.optimizer.step(self.network.parameters, self.network.gradients)
+        self._clip(learned.loss + l1_loss + l2_loss)
+        share = learning_rate_share(self.spec.schedule, self.steps)
+        self.optimizer.step(self.network.parameters, self.network.gradients, share)
         updated = self._clock() - started
 
         self.steps += 1
-        self.examples += len(labels)
+        self.examples += learned.examples
         return replace(
             learned, l1_loss=l1_loss, l2_loss=l2_loss, backward_seconds=learned.backward_seconds + updated
         )
 
-    def _differentiate(self, inputs: Array, labels: Labels) -> StepResult:
+    def _differentiate(self, inputs: Array, labels: Labels, weights: Array | None) -> StepResult:
         """Forward and backward, part by part; the network's gradients are then those of the batch's mean loss."""
         parts = self.network.parts(len(labels))
         loss, correct, forward, backward = 0.0, 0, 0.0, 0.0
         for part in parts:
             started = self._clock()
             logits = self.network.forward(inputs[..., part], training=True, rng=self._rngs["dropout"])
-            part_loss, logit_gradients = self.loss.loss_and_gradient(logits, labels[part])
+            part_loss, logit_gradients = self.loss.loss_and_gradient(
+                logits, labels[part], None if weights is None else weights[part]
+            )
             forwarded = self._clock()
             # All parts are of one size: the mean over the batch is the mean of their means.
             logit_gradients /= len(parts)
@@ -152,8 +164,8 @@ class Trainer:
             forward, backward = forward + forwarded - started, backward + finished - forwarded
         return StepResult(loss, 0.0, 0.0, correct, len(labels), forward, backward)
 
-    def _next_batch(self) -> tuple[Array, Labels]:
-        """The next `batch_size` examples, each seen through its own random window.
+    def _next_batch(self) -> tuple[Array, Labels, Array | None]:
+        """The next `batch_size` examples, each seen through its own random window, with labels and weights.
 
         Every pass over the training examples takes each of them once, in a new order. A batch may end one pass and
         begin the next, so that every update averages over the same number of examples.
@@ -164,7 +176,7 @@ class Trainer:
             chosen = np.concatenate([chosen, self._take(self.spec.batch_size - len(chosen))])
         train = self.splits["train"]
         inputs = random_crop(train.images[chosen], self.spec.dataset.crop, self._rngs["crops"], out=self._batch)
-        return inputs, train.labels[chosen]
+        return inputs, train.labels[chosen], self.weights("train", chosen)
 
     def _take(self, count: int) -> npt.NDArray[np.int64]:
         """At most `count` of what is left of the present pass."""
@@ -172,28 +184,51 @@ class Trainer:
         self._position += len(taken)
         return taken
 
+    def weights(self, split: Split, chosen: slice | npt.NDArray[np.int64]) -> Array | None:
+        """How much each `chosen` example of a split counts in the loss: its own weight times that of its class.
+
+        None when all count the same.
+        """
+        examples = self.splits[split]
+        own = None if examples.weights is None else examples.weights[chosen]
+        if self._class_weights is None:
+            return own
+        of_class = self._class_weights[examples.labels[chosen]]
+        return of_class if own is None else own * of_class
+
     @np.errstate(over="ignore", invalid="ignore")
     def _decay(self) -> tuple[float, float]:
         """Add the gradients of `l1 Σ|w|` and `½ l2 Σw²`, over weights and not biases, and return both penalties.
 
-        convnetjs divides these gradients by the batch size; here `l1` and `l2` mean the same at every batch size.
+        A layer's l1_multiplier and l2_multiplier say how strongly its weights take part. convnetjs divides these
+        gradients by the batch size; here `l1` and `l2` mean the same at every batch size.
         """
         l1, l2 = self.spec.l1, self.spec.l2
-        if l1 == l2 == 0:
-            return 0.0, 0.0
-        gradients = self.network.gradients
-        weights = self.network.parameters * self.network.decay_mask
+        gradients, parameters = self.network.gradients, self.network.parameters
+        l1_loss = l2_loss = 0.0
         if l2:
-            gradients += l2 * weights
+            pull = parameters * self.network.l2_mask
+            l2_loss = 0.5 * l2 * float(pull @ parameters)
+            gradients += l2 * pull
         if l1:
-            gradients += l1 * np.sign(weights)
-        return l1 * float(np.abs(weights).sum()), 0.5 * l2 * float(weights @ weights)
+            pull = np.sign(parameters) * self.network.l1_mask
+            l1_loss = l1 * float(pull @ parameters)
+            gradients += l1 * pull
+        return l1_loss, l2_loss
 
     @np.errstate(over="ignore", invalid="ignore")
-    def _check_finite(self, loss: float) -> None:
-        gradients = self.network.gradients
-        if not np.isfinite(loss) or not np.isfinite(gradients @ gradients):
+    def _clip(self, loss: float) -> None:
+        """Shorten the gradient, decay included, to `clip_norm` if it is longer: `g ← g · clip_norm / |g|`.
+
+        Pascanu et al. (2013), https://proceedings.mlr.press/v28/pascanu13.html. DivergedError when the loss or the
+        gradient is not finite.
+        """
+        gradients, limit = self.network.gradients, self.spec.clip_norm
+        square = float(gradients @ gradients)
+        if not isfinite(loss + square):
             raise DivergedError(self.steps + 1, loss)
+        if limit is not None and square > limit**2:
+            gradients *= limit / sqrt(square)
 
     def change(self, **hyperparameters: Any) -> RunSpec:
         """Change what may change while a run goes on (`LIVE`); a new optimizer of the same name keeps its memory.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.errors import Unprocessable
-from app.routes.forms import LABELS, OPTIMIZER_TITLES, Field, FieldError, fields_of
+from app.routes.forms import LABELS, OPTIMIZER_TITLES, RARE, Field, FieldError, fields_of
 from app.routes.network_text import write_network
 from app.templating import figure, shape
 from engine.errors import SpecError
@@ -115,7 +115,9 @@ def draft_of_form(form: Mapping[str, str]) -> Draft:
         kind = form.get(f"layer-{index}-type", "")
         if kind in LAYER_SPECS:
             names = fields_of(LAYER_SPECS[kind])
-            layers.append((kind, {name: form.get(f"layer-{index}-{name}", "") for name in names}))
+            layers.append(
+                (kind, {name: form.get(f"layer-{index}-{name}", "1" if name in RARE else "") for name in names})
+            )
     return Draft(
         layers,
         {name: form.get(name, "") for name in SETTINGS},

@@ -29,6 +29,9 @@ LABELS = {
     "beta1": "Memory β₁",
     "beta2": "Memory β₂",
     "epsilon": "Epsilon ε",
+    "weight_decay": "AdamW's own decay",
+    "l1_multiplier": "L1 ×",
+    "l2_multiplier": "L2 ×",
     "epochs": "Stop after epochs",
     "seconds": "Stop after seconds",
     "accuracy": "Stop at accuracy, %",
@@ -53,8 +56,10 @@ OPTIMIZER_TITLES = {
     "rmsprop": "RMSProp",
     "adadelta": "Adadelta",
     "adam": "Adam",
+    "adamw": "AdamW",
 }
 PERCENT = frozenset({"accuracy"})  # shares in the spec, per cent on the page
+RARE = frozenset({"l1_multiplier", "l2_multiplier"})  # worth a place on the page only where they are not 1
 
 
 class FieldError(Exception):
@@ -105,6 +110,11 @@ class Field:
 
     def range(self) -> str:
         return f"{self.lowest()} and {self.highest()}"
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it goes along with the form without being shown."""
+        return self.name in RARE and self.value == "1"
 
     def lowest(self) -> str:
         limit = self.interval
@@ -223,7 +233,9 @@ def trainer_changes(run: Mapping[str, Any], typed: Mapping[str, str]) -> RunChan
 
 def _as_changes(run: Mapping[str, Any], changed: dict[str, Any]) -> RunChanges:
     stop: dict[str, Any] = {key: changed.pop(key) for key in STOPS if key in changed}
-    inner: dict[str, Any] = {key: changed.pop(key) for key in ("rho", "epsilon", "beta1", "beta2") if key in changed}
+    inner: dict[str, Any] = {
+        key: changed.pop(key) for key in ("rho", "epsilon", "beta1", "beta2", "weight_decay") if key in changed
+    }
     if stop:
         changed["stop"] = StopSpec(**{**run["stop"], **stop})
     if inner:

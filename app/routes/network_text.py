@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
 from engine.errors import FormatError
 from engine.formats.layer_defs import read_layer_defs
@@ -59,8 +60,13 @@ def write_network(specs: Sequence[LayerSpec], style: str, crop: int) -> str:
         return write_convnetjs(specs, crop)
     if style == "python":
         return write_python(specs, crop)
-    lines = ",\n ".join(json.dumps(tagged(spec)) for spec in specs)
+    lines = ",\n ".join(json.dumps(_terse(spec)) for spec in specs)
     return f"[{lines}]"
+
+
+def _terse(spec: LayerSpec) -> dict[str, Any]:
+    """As a person would write it: decay multipliers only where they are not 1."""
+    return {name: value for name, value in tagged(spec).items() if not (name.endswith("_multiplier") and value == 1)}
 
 
 def write_python(specs: Sequence[LayerSpec], crop: int) -> str:
@@ -75,7 +81,7 @@ def write_python(specs: Sequence[LayerSpec], crop: int) -> str:
 
 
 def _call(spec: LayerSpec) -> str:
-    arguments = ", ".join(f"{f.name}={getattr(spec, f.name)!r}" for f in fields(spec) if f.name != "type")
+    arguments = ", ".join(f"{name}={value!r}" for name, value in _terse(spec).items() if name != "type")
     return f"{type(spec).__name__}({arguments})"
 
 

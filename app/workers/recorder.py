@@ -109,7 +109,7 @@ class Rotation:
         self.position = (self.position + len(portion)) % len(examples)
         images, labels = examples.images[portion], examples.labels[portion]
         logits = trainer.network.logits(centre_crop(images, trainer.spec.dataset.crop), chunk=PORTION // 2)
-        loss = make_loss(trainer.spec).loss_and_gradient(logits, labels)[0]
+        loss = make_loss(trainer.spec).loss_and_gradient(logits, labels, trainer.weights(split, portion))[0]
         self._keep(loss * len(portion), int(np.count_nonzero(logits.argmax(axis=0) == labels)), len(portion))
 
     def _keep(self, loss: float, correct: int, count: int) -> None:

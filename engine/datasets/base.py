@@ -20,16 +20,21 @@ Images: TypeAlias = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class LabelledImages:
-    """`images` uint8 (N, height, width), usually memory-mapped, with their `labels` int64 (N,)."""
+    """`images` uint8 (N, height, width), usually memory-mapped, with their `labels` int64 (N,).
+
+    `weights` float32 (N,), at least 0: how much each example counts in a loss; None: all the same.
+    """
 
     images: Images
     labels: Labels
+    weights: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, part: slice) -> LabelledImages:
-        return LabelledImages(self.images[part], self.labels[part])
+        weights = None if self.weights is None else self.weights[part]
+        return LabelledImages(self.images[part], self.labels[part], weights)
 
 
 @dataclass(frozen=True, slots=True)

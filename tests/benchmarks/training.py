@@ -45,7 +45,7 @@ def our_step(batch_size: int, optimizer_name: str) -> Step:
     optimizer = OPTIMIZERS[spec.name](spec, network.parameters.size)
     loss = SoftmaxCrossEntropy()
     inputs, labels = rng.random((1, 24, 24, batch_size), dtype=np.float32), rng.integers(0, 10, batch_size)
-    decay = network.decay_mask * np.float32(L2)
+    decay = network.l2_mask * np.float32(L2)
     penalty = np.empty_like(decay)
 
     def step() -> None:

@@ -77,7 +77,7 @@ def test_fifty_updates(name: str) -> None:
     network, loss = case.weighted(), LOSSES["softmax_cross_entropy"]()
     optimizer = our_optimizer(options, network.parameters.size)
     inputs, labels = case.examples()
-    decay = golden.DECAY["l2_decay"] / golden.BATCH_SIZE * network.decay_mask
+    decay = golden.DECAY["l2_decay"] / golden.BATCH_SIZE * network.l2_mask
     costs = []
     for step in range(golden.UPDATES):
         here = np.arange(golden.BATCH_SIZE) + step * golden.BATCH_SIZE

@@ -55,9 +55,9 @@ def test_biases_begin_at_zero_and_are_not_decayed() -> None:
     for layer in network.layers:
         if isinstance(layer, WeightedLayer):
             assert not layer.biases.any()
-    assert network.decay_mask.sum() == 5994 - 8 - 16 - 10
-    assert not network.decay_mask[200:208].any()
-    assert network.decay_mask[:200].all()
+    assert network.l2_mask.sum() == 5994 - 8 - 16 - 10
+    assert not network.l2_mask[200:208].any()
+    assert network.l2_mask[:200].all()
 
 
 def test_weights_before_a_relu_are_drawn_wider() -> None:

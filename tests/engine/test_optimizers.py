@@ -158,6 +158,7 @@ def test_learns_the_quadrants(name: str) -> None:
         "rmsprop": 0.01,
         "adadelta": 1.0,
         "adam": 0.01,
+        "adamw": 0.01,
     }
     spec = specs.OPTIMIZER_SPECS[name](learning_rate=rates[name])
     rng = np.random.default_rng(0)

@@ -48,7 +48,7 @@ def test_a_step_worked_by_hand() -> None:
     assert layer.biases is not None
     before, biases = layer.weights.astype(float), layer.biases.astype(float)
     twin = Trainer(trainer.spec, small.dataset())
-    inputs, labels = twin._next_batch()
+    inputs, labels, _ = twin._next_batch()
     pixels = inputs.reshape(-1, 4).astype(float)
 
     result = trainer.step()
@@ -94,7 +94,7 @@ def test_the_clock_is_only_reported() -> None:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZER_SPECS)
 def test_every_optimizer_learns(optimizer: str) -> None:
-    rates = {"sgd": 0.05, "momentum": 0.02, "nesterov": 0.02, "adagrad": 0.02, "rmsprop": 0.005, "adadelta": 1.0, "adam": 0.01}
+    rates = {"sgd": 0.05, "momentum": 0.02, "nesterov": 0.02, "adagrad": 0.02, "rmsprop": 0.005, "adadelta": 1.0, "adam": 0.01, "adamw": 0.01}
     spec = replace(OPTIMIZER_SPECS[optimizer](), learning_rate=rates[optimizer])
     trainer = trained(150, optimizer=spec, l2=0.0)
     assert evaluate(trainer, "test").accuracy == pytest.approx(1, abs=0.1)
