@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from engine.arrays import Shape
 from engine.errors import FormatError
 from engine.network import Network
-from engine.specs import LayerSpec, RunSpec
+from engine.specs import RunSpec
 from engine.trainer import TrainerState
 
 SIDE = 28
@@ -52,7 +51,6 @@ def number(parameter: float) -> str:
     return repr(float(parameter))
 
 
-def cannot(program: str, layer: str, known: Sequence[type[LayerSpec]]) -> NoReturn:
+def cannot(program: str, layer: str) -> NoReturn:
     """Raise the FormatError for a layer that has no counterpart elsewhere."""
-    names = ", ".join(spec.__name__ for spec in known)
-    raise FormatError(f"{program} cannot hold this network: {layer} has no counterpart there. It can hold {names}.")
+    raise FormatError(f"{program} cannot hold this network: {layer} has no counterpart there. Save it in Nabla's own format.")

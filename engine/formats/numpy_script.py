@@ -1,0 +1,137 @@
+"""A trained network as one Python file that needs NumPy and nothing else.
+
+The file holds a function for each kind of layer, copied from `plain`, the network as a list of their calls, and the
+weights. It is for reading as much as for running: nothing in it is faster than it has to be.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from engine.datasets.mnist import CLASSES
+from engine.formats import plain, script
+from engine.formats.trained import cannot, number, trained_network
+from engine.network import Network
+from engine.shapes import LayerPlan
+from engine.specs import (
+    GELU,
+    AveragePool2D,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    LeakyReLU,
+    LocalResponseNormalization,
+    LossName,
+    Maxout,
+    MaxPool1D,
+    MaxPool2D,
+    ReLU,
+    Sigmoid,
+    Softplus,
+    Tanh,
+)
+from engine.trainer import TrainerState
+
+Function = Callable[..., Any]
+
+_PROBABILITIES: dict[LossName, tuple[Function, ...]] = {
+    "softmax_cross_entropy": (plain.softmax,),
+    "hinge": (plain.softmax,),
+    "binary_cross_entropy": (plain.one_against_all, plain.softmax),
+    "mean_squared_error": (plain.shares_above_zero,),
+    "huber": (plain.shares_above_zero,),
+}
+"""For each loss the function that makes probabilities of logits, and those that it calls."""
+
+
+def dump(state: TrainerState) -> bytes:
+    """The script, UTF-8. FormatError for a layer that is not among the functions of `plain`."""
+    network = trained_network(state)
+    probabilities = _PROBABILITIES[state.spec.loss]
+    functions: list[Function] = [plain.centre_crop]
+    calls: list[str] = []
+    for layer in network.plan:
+        function, call = _call(layer)
+        calls += [f"    a = {call}"] if call else []
+        functions += [function] if function is not None else []
+    sources = [inspect.getsource(each) for each in dict.fromkeys([*functions, *probabilities, plain.read_idx])]
+    crop = state.spec.dataset.crop
+    parts = [
+        script.heading(state, "plain NumPy"),
+        "from __future__ import annotations\n",
+        "import base64\nimport struct\nimport sys\nfrom pathlib import Path\n",
+        "import numpy as np\nfrom numpy.lib.stride_tricks import sliding_window_view\nfrom numpy.typing import NDArray\n",
+        f"NAME = {script.name(state)}\nUINT8 = np.uint8\n\nArray = NDArray[np.float32]\nImages = NDArray[np.uint8]\nPair = tuple[int, int]  # downwards, along the row\n\n",
+        script.PREDICT
+        + "    portions = [images[start : start + 500] for start in range(0, max(1, len(images)), 500)]\n"
+        + f"    return np.concatenate([{probabilities[0].__name__}(network(portion)) for portion in portions])\n\n",
+        "def network(images):\n"
+        + f'    """Logits (N, 10)."""\n    a = centre_crop(images, {crop})\n'
+        + "\n".join(calls)
+        + f"\n    return a.reshape(len(a), {len(CLASSES)})\n\n",
+        "\n\n".join(sources) + "\n",
+        _weights(network) + "\n",
+    ]
+    return ("\n".join(parts) + script.MAIN).encode()
+
+
+def _call(layer: LayerPlan) -> tuple[Function | None, str]:
+    """The function of a layer and its call on `a`; an empty call where there is nothing to do."""
+    weights = f"weights_{layer.index + 1}, biases_{layer.index + 1}"
+    match layer.spec:
+        case Dense():
+            return plain.dense, f"dense(a, {weights})"
+        case Conv2D(stride=stride, padding=padding):
+            return plain.convolution, f"convolution(a, {weights}, stride={(stride, stride)}, padding={(padding, padding)})"
+        case Conv1D(stride=stride, padding=padding):
+            return plain.convolution, f"convolution(a, {weights}, stride={(1, stride)}, padding={(0, padding)})"
+        case MaxPool2D(pool_size=size, stride=stride):
+            return plain.max_pooling, f"max_pooling(a, size={(size, size)}, stride={(stride, stride)})"
+        case MaxPool1D(pool_size=size, stride=stride):
+            return plain.max_pooling, f"max_pooling(a, size={(1, size)}, stride={(1, stride)})"
+        case AveragePool2D(pool_size=size, stride=stride):
+            return plain.average_pooling, f"average_pooling(a, size={(size, size)}, stride={(stride, stride)})"
+        case GlobalAveragePool2D():
+            return plain.global_average_pooling, "global_average_pooling(a)"
+        case Maxout(group_size=size):
+            return plain.maxout, f"maxout(a, group_size={size})"
+        case LocalResponseNormalization(k=k, n=n, alpha=alpha, beta=beta):
+            values = f"k={number(k)}, n={n}, alpha={number(alpha)}, beta={number(beta)}"
+            return plain.local_response_normalization, f"local_response_normalization(a, {values})"
+        case ReLU():
+            return plain.relu, "relu(a)"
+        case LeakyReLU(slope=slope):
+            return plain.leaky_relu, f"leaky_relu(a, slope={number(slope)})"
+        case Tanh():
+            return None, "np.tanh(a)"
+        case Sigmoid():
+            return plain.sigmoid, "sigmoid(a)"
+        case Softplus():
+            return plain.softplus, "softplus(a)"
+        case GELU():
+            return plain.gelu, "gelu(a)"
+        case Flatten():
+            return None, f"a.reshape(len(a), {layer.output_shape[0]})"
+        case Dropout():
+            return None, ""
+        case _:
+            cannot("A NumPy script", layer.name)
+
+
+def _weights(network: Network) -> str:
+    """The weights of each layer by name, cut out of one vector."""
+    lines = [f"PARAMETERS = np.frombuffer(base64.b64decode({script.encoded(network.parameters)}), '<f4')"]
+    start = 0
+    for index, layer in enumerate(network.layers, 1):
+        if layer.weights is None or layer.biases is None:
+            continue
+        for name, array in ((f"weights_{index}", layer.weights), (f"biases_{index}", layer.biases)):
+            shape = ", ".join(map(str, array.shape))
+            lines.append(f"{name} = PARAMETERS[{start}:{start + array.size}].reshape({shape})")
+            start += array.size
+    return "\n".join(lines)

@@ -1,0 +1,145 @@
+"""A trained network as one Python file for PyTorch: an `nn.Sequential` with its weights, ready to predict or to train on."""
+
+from __future__ import annotations
+
+from engine.formats import script
+from engine.formats.trained import cannot, margin, number, trained_network
+from engine.shapes import LayerPlan
+from engine.specs import (
+    GELU,
+    AveragePool2D,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    LeakyReLU,
+    LocalResponseNormalization,
+    LossName,
+    Maxout,
+    MaxPool1D,
+    MaxPool2D,
+    ReLU,
+    Sigmoid,
+    Softplus,
+    Tanh,
+)
+from engine.trainer import TrainerState
+
+_SOFTMAX = "    return torch.softmax(z, 1)\n"
+_SHARES = """    positive = z.relu()
+    positive = torch.where(positive.sum(1, keepdim=True) == 0, torch.ones_like(positive), positive)
+    return positive / positive.sum(1, keepdim=True)
+"""
+_PROBABILITIES: dict[LossName, str] = {
+    "softmax_cross_entropy": _SOFTMAX,
+    "hinge": _SOFTMAX,
+    "binary_cross_entropy": "    return torch.softmax(nn.functional.logsigmoid(z), 1)\n",
+    "mean_squared_error": _SHARES,
+    "huber": _SHARES,
+}
+
+_AS_TENSOR = """    if not isinstance(images, torch.Tensor):
+        images = torch.tensor(images)
+"""
+
+_MAXOUT = '''class Maxout(nn.Module):
+    """Of each `group_size` neighbouring channels or units the largest."""
+
+    def __init__(self, group_size):
+        super().__init__()
+        self.group_size = group_size
+
+    def forward(self, a):
+        return a.unflatten(1, (-1, self.group_size)).amax(2)
+
+'''
+
+_READ_IDX = '''def read_idx(path):
+    """The bytes in an IDX file, as MNIST comes in, shaped as its header says."""
+    content = bytearray(Path(path).read_bytes())
+    dimensions = content[3]
+    shape = struct.unpack_from(f">{dimensions}I", content, 4)
+    return torch.frombuffer(content, dtype=torch.uint8, offset=4 + 4 * dimensions).reshape(shape)
+
+'''
+
+
+def dump(state: TrainerState) -> bytes:
+    """The script, UTF-8. FormatError for a layer that PyTorch does not have."""
+    network = trained_network(state)
+    crop, start = state.spec.dataset.crop, margin(state.spec)
+    middle = f"{start} : {start + crop}"
+    modules = [module for layer in network.plan for module in _modules(layer)]
+    if len(network.output_shape) > 1:
+        modules.append("nn.Flatten()")
+    parts = [
+        script.heading(state, "PyTorch"),
+        "import base64\nimport struct\nimport sys\nfrom pathlib import Path\n",
+        "import torch\nfrom torch import nn\n",
+        f"NAME = {script.name(state)}\nUINT8 = torch.uint8\n",
+        *[_MAXOUT] * any(module.startswith("Maxout") for module in modules),
+        "model = nn.Sequential(\n" + "".join(f"    {module},\n" for module in modules) + ")\n\n",
+        "def prepare(images):\n"
+        + f'    """What the model sees: the centre {crop}×{crop} of each image, ink in [0, 1], float32 (N, 1, {crop}, {crop})."""\n'
+        + f"    return images[:, None, {middle}, {middle}].float() / 255\n\n",
+        "@torch.inference_mode()\n"
+        + script.PREDICT.replace("    if ", _AS_TENSOR + "    if ", 1)
+        + "    return torch.cat([probabilities(model.eval()(prepare(portion))) for portion in images.split(500)])\n\n",
+        "def probabilities(z):\n" + '    """Of logits (N, 10)."""\n' + _PROBABILITIES[state.spec.loss] + "\n",
+        _READ_IDX,
+        f"parameters = bytearray(base64.b64decode({script.encoded(network.parameters)}))",
+        "# Layer by layer, weights before biases: the order of model.parameters().",
+        "nn.utils.vector_to_parameters(torch.frombuffer(parameters, dtype=torch.float32), model.parameters())",
+        "",
+    ]
+    return ("\n".join(parts) + script.MAIN).encode()
+
+
+def _modules(layer: LayerPlan) -> list[str]:
+    """The modules that do what a layer does."""
+    match layer.spec:
+        case Dense(units=units):
+            inputs = layer.multiply_adds // units
+            return [*["nn.Flatten()"] * (len(layer.input_shape) > 1), f"nn.Linear({inputs}, {units})"]
+        case Conv2D(filters=filters, kernel_size=size, stride=stride, padding=padding):
+            return [f"nn.Conv2d({layer.input_shape[0]}, {filters}, {size}, stride={stride}, padding={padding})"]
+        case Conv1D(filters=filters, kernel_size=size, stride=stride, padding=padding):
+            channels, height, _ = layer.input_shape
+            along = f"stride={(1, stride)}, padding={(0, padding)}"
+            return [f"nn.Conv2d({channels}, {filters}, {(height, size)}, {along})"]
+        case MaxPool1D(pool_size=size, stride=stride):
+            return [f"nn.MaxPool2d({(1, size)}, stride={(1, stride)})"]
+        case MaxPool2D(pool_size=size, stride=stride):
+            return [f"nn.MaxPool2d({size}, stride={stride})"]
+        case AveragePool2D(pool_size=size, stride=stride):
+            return [f"nn.AvgPool2d({size}, stride={stride})"]
+        case GlobalAveragePool2D():
+            return ["nn.AdaptiveAvgPool2d(1)", "nn.Flatten()"]
+        case Maxout(group_size=size):
+            return [f"Maxout({size})"]
+        case LocalResponseNormalization(k=k, n=n, alpha=alpha, beta=beta):
+            values = f"{n}, alpha={number(alpha)}, beta={number(beta)}, k={number(k)}"
+            normalization = f"nn.LocalResponseNorm({values})"
+            if len(layer.input_shape) > 1:
+                return [normalization]
+            return [f"nn.Unflatten(1, ({layer.input_shape[0]}, 1))", normalization, "nn.Flatten()"]
+        case ReLU():
+            return ["nn.ReLU()"]
+        case LeakyReLU(slope=slope):
+            return [f"nn.LeakyReLU({number(slope)})"]
+        case Tanh():
+            return ["nn.Tanh()"]
+        case Sigmoid():
+            return ["nn.Sigmoid()"]
+        case Softplus():
+            return ["nn.Softplus()"]
+        case GELU():
+            return ['nn.GELU(approximate="tanh")']
+        case Flatten():
+            return ["nn.Flatten()"]
+        case Dropout(rate=rate):
+            return [f"nn.Dropout({number(rate)})"]
+        case _:
+            cannot("A PyTorch script", layer.name)
