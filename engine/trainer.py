@@ -35,6 +35,11 @@ LIVE = ("learning_rate", "momentum", "batch_size", "l1", "l2", "optimizer", "sto
 """What may change while a run goes on."""
 
 
+def no_clock() -> float:
+    """For a trainer whose times nobody asks for."""
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """What one update reports, measured before the weights moved.
@@ -79,9 +84,9 @@ class Trainer:
     Raises SpecError when the spec is impossible or does not fit the dataset.
     """
 
-    def __init__(self, spec: RunSpec, dataset: ImageDataset, *, clock: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(self, spec: RunSpec, dataset: ImageDataset, *, clock: Callable[[], float] = no_clock) -> None:
         self.dataset = dataset
-        self._clock = clock
+        self.clock = clock
         self._check(spec)
         self.spec = spec
         self.splits = dataset.splits(spec.dataset)
@@ -131,34 +136,32 @@ class Trainer:
     def step(self) -> StepResult:
         """One update. Raises DivergedError, before the weights move, when the loss or a gradient is not finite."""
         learned = self._differentiate(*self._next_batch())
-        started = self._clock()
+        started = self.clock()
         l1_loss, l2_loss = self._decay()
         self._clip(learned.loss + l1_loss + l2_loss)
         share = learning_rate_share(self.spec.schedule, self.steps)
         self.optimizer.step(self.network.parameters, self.network.gradients, share)
-        updated = self._clock() - started
+        updated = self.clock() - started
 
         self.steps += 1
         self.examples += learned.examples
-        return replace(
-            learned, l1_loss=l1_loss, l2_loss=l2_loss, backward_seconds=learned.backward_seconds + updated
-        )
+        return replace(learned, l1_loss=l1_loss, l2_loss=l2_loss, backward_seconds=learned.backward_seconds + updated)
 
     def _differentiate(self, inputs: Array, labels: Labels, weights: Array | None) -> StepResult:
         """Forward and backward, part by part; the network's gradients are then those of the batch's mean loss."""
         parts = self.network.parts(len(labels))
         loss, correct, forward, backward = 0.0, 0, 0.0, 0.0
         for part in parts:
-            started = self._clock()
+            started = self.clock()
             logits = self.network.forward(inputs[..., part], training=True, rng=self._rngs["dropout"])
             part_loss, logit_gradients = self.loss.loss_and_gradient(
                 logits, labels[part], None if weights is None else weights[part]
             )
-            forwarded = self._clock()
+            forwarded = self.clock()
             # All parts are of one size: the mean over the batch is the mean of their means.
             logit_gradients /= len(parts)
             self.network.backward(logit_gradients, add=part.start > 0)
-            finished = self._clock()
+            finished = self.clock()
             loss += part_loss / len(parts)
             correct += int(np.count_nonzero(logits.argmax(axis=0) == labels[part]))
             forward, backward = forward + forwarded - started, backward + finished - forwarded
@@ -283,7 +286,7 @@ class Trainer:
 
     @classmethod
     def from_state(
-        cls, state: TrainerState, dataset: ImageDataset, *, clock: Callable[[], float] = lambda: 0.0
+        cls, state: TrainerState, dataset: ImageDataset, *, clock: Callable[[], float] = no_clock
     ) -> Trainer:
         """A trainer that goes on exactly where the one of `state` was."""
         trainer = cls(state.spec, dataset, clock=clock)
@@ -326,7 +329,9 @@ class Trainer:
         except (TypeError, ValueError):
             raise ShapeError("Images are a list of square lists of rows of numbers.") from None
         if inputs.ndim != 3 or inputs.shape[1:] not in ((crop, crop), (side, side)):
-            raise ShapeError(f"Images must have the shape (N, {side}, {side}) or (N, {crop}, {crop}), not {inputs.shape}.")
+            raise ShapeError(
+                f"Images must have the shape (N, {side}, {side}) or (N, {crop}, {crop}), not {inputs.shape}."
+            )
         if inputs.size and not (inputs.min() >= 0 and inputs.max() <= 1):  # written so that NaN fails, too
             raise ShapeError("The ink of an image goes from 0 (background) to 1.")
         margin = (inputs.shape[1] - crop) // 2

@@ -30,6 +30,7 @@ from engine.errors import DivergedError, EngineError, FormatError
 from engine.evaluation import EvaluationResult
 from engine.specs import RunSpec, Split, StopSpec
 from engine.trainer import Trainer, TrainerState
+from engine.training import reached
 
 FLUSH_SECONDS = 0.1
 SAVE_SECONDS = 5.0
@@ -103,8 +104,8 @@ class LiveRun:
             self._diverge(error)
             return
         self.recorder.add(self.trainer, result, started)
-        if reached := self.reached():
-            self._finish(reached)
+        if ends := self.reached():
+            self._finish(ends)
 
     def add_task(self, number: int, task: Task) -> None:
         self._tasks.append((number, task))
@@ -186,9 +187,9 @@ class LiveRun:
         if self.state == "diverged":
             self._diverged = None
             self._send(Restored(self.id, self.snapshot()))
-        if reached := self.reached():
+        if ends := self.reached():
             self.recorder.unimproved = 0
-            self.trainer.change(stop=extended(self.trainer.spec.stop, reached))
+            self.trainer.change(stop=extended(self.trainer.spec.stop, ends))
             self._send(Changed(self.id, self.trainer.spec))
         self.enter("running", SENTENCES["running"])
         self.tell()
@@ -200,8 +201,8 @@ class LiveRun:
         self.tell()
         self.draw_all()
 
-    def _finish(self, reached: list[str]) -> None:
-        reason = " and ".join(REASONS[name] for name in reached)
+    def _finish(self, ends: list[str]) -> None:
+        reason = " and ".join(REASONS[name] for name in ends)
         accuracy = self.recorder.latest["validation_accuracy"]
         measured = "" if accuracy is None else f", {accuracy:.1%} right on the validation examples"
         self.recorder.rest()
@@ -260,17 +261,13 @@ class LiveRun:
 
     def reached(self) -> list[str]:
         """The stop conditions that hold now."""
-        stop, recorder = self.trainer.spec.stop, self.recorder
-        accuracy = recorder.latest["validation_accuracy"]
-        held = {
-            "epochs": stop.epochs is not None
-            and self.trainer.examples >= stop.epochs * len(self.trainer.splits["train"]),
-            "steps": stop.steps is not None and self.trainer.steps >= stop.steps,
-            "seconds": stop.seconds is not None and recorder.seconds >= stop.seconds,
-            "accuracy": stop.accuracy is not None and accuracy is not None and accuracy >= stop.accuracy,
-            "patience": stop.patience is not None and recorder.unimproved >= stop.patience,
-        }
-        return [name for name, holds in held.items() if holds]
+        return reached(
+            self.trainer.spec.stop,
+            self.trainer,
+            seconds=self.recorder.seconds,
+            accuracy=self.recorder.latest["validation_accuracy"],
+            unimproved=self.recorder.unimproved,
+        )
 
     # ---- Telling and saving ------------------------------------------------------------------------------------------------
 
@@ -338,12 +335,12 @@ REASONS = {
 }
 
 
-def extended(stop: StopSpec, reached: list[str]) -> StopSpec:
+def extended(stop: StopSpec, ends: list[str]) -> StopSpec:
     """As much again of what ended the run; an accuracy that is reached is no aim any more, and patience begins anew."""
     return replace(
         stop,
-        epochs=2 * stop.epochs if "epochs" in reached and stop.epochs is not None else stop.epochs,
-        steps=2 * stop.steps if "steps" in reached and stop.steps is not None else stop.steps,
-        seconds=2 * stop.seconds if "seconds" in reached and stop.seconds is not None else stop.seconds,
-        accuracy=None if "accuracy" in reached else stop.accuracy,
+        epochs=2 * stop.epochs if "epochs" in ends and stop.epochs is not None else stop.epochs,
+        steps=2 * stop.steps if "steps" in ends and stop.steps is not None else stop.steps,
+        seconds=2 * stop.seconds if "seconds" in ends and stop.seconds is not None else stop.seconds,
+        accuracy=None if "accuracy" in ends else stop.accuracy,
     )

@@ -1,0 +1,107 @@
+"""Training to an end: what may end a run, and the loop that a notebook writes.
+
+for report in train(trainer, StopSpec(epochs=5, patience=2)):
+    print(f"{report.epoch:.1f} epochs: loss {report.loss:.3f}, {report.validation.accuracy:.2%} of validation right")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+
+from engine.errors import SpecError
+from engine.evaluation import EvaluationResult, evaluate
+from engine.specs import StopSpec
+from engine.trainer import Trainer, no_clock
+
+
+def reached(stop: StopSpec, trainer: Trainer, *, seconds: float, accuracy: float | None, unimproved: int) -> list[str]:
+    """The conditions of `stop`, by the names of its fields, that hold now.
+
+    seconds: time trained; accuracy: the latest on the validation examples, None without one; unimproved: measurements
+    of the validation loss since its lowest.
+    """
+    held = {
+        "epochs": stop.epochs is not None and trainer.examples >= stop.epochs * len(trainer.splits["train"]),
+        "steps": stop.steps is not None and trainer.steps >= stop.steps,
+        "seconds": stop.seconds is not None and seconds >= stop.seconds,
+        "accuracy": stop.accuracy is not None and accuracy is not None and accuracy >= stop.accuracy,
+        "patience": stop.patience is not None and unimproved >= stop.patience,
+    }
+    return [name for name, holds in held.items() if holds]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a training stands after `step` updates.
+
+    loss, accuracy: of the training batches since the last report, each seen before its update; seconds: time trained
+    in this call, by the trainer's clock, evaluations left out; validation: None when no examples are kept for it;
+    stopped: the conditions that end the training now, empty while it goes on.
+    """
+
+    step: int
+    epoch: float
+    seconds: float
+    loss: float
+    accuracy: float
+    validation: EvaluationResult | None
+    stopped: list[str]
+
+
+def train(trainer: Trainer, stop: StopSpec | None = None, *, every: int | None = None) -> Iterator[Report]:
+    """Train until a condition of `stop`, by default the run's own, holds; a report after `every` updates and at the end.
+
+    `every` is by default one pass over the training examples. Accuracy and patience are judged at the reports, on the
+    centres of all validation examples. Raises SpecError when the training would never end: nothing is asked for,
+    seconds without a clock, or accuracy or patience without validation examples. DivergedError as in `Trainer.step`.
+    """
+    stop = trainer.spec.stop if stop is None else stop
+    _check_ends(stop, trainer)
+    return _train(
+        trainer, stop, -(-len(trainer.splits["train"]) // trainer.spec.batch_size) if every is None else every
+    )
+
+
+def _train(trainer: Trainer, stop: StopSpec, every: int) -> Iterator[Report]:
+    seconds, best, unimproved = 0.0, inf, 0
+    accuracy: float | None = None
+    stopped = reached(stop, trainer, seconds=seconds, accuracy=accuracy, unimproved=unimproved)
+    while not stopped:
+        loss, correct, examples, steps = 0.0, 0, 0, 0
+        while steps < every and not stopped:
+            started = trainer.clock()
+            result = trainer.step()
+            seconds += trainer.clock() - started
+            loss, correct, examples, steps = (
+                loss + result.loss,
+                correct + result.correct,
+                examples + result.examples,
+                steps + 1,
+            )
+            stopped = reached(stop, trainer, seconds=seconds, accuracy=accuracy, unimproved=unimproved)
+        validation = evaluate(trainer, "validation") if len(trainer.splits["validation"]) else None
+        if validation is not None and validation.loss is not None:
+            accuracy, unimproved = validation.accuracy, unimproved + 1
+            if validation.loss < best:
+                best, unimproved = validation.loss, 0
+            stopped = reached(stop, trainer, seconds=seconds, accuracy=accuracy, unimproved=unimproved)
+        yield Report(trainer.steps, trainer.epoch, seconds, loss / steps, correct / examples, validation, stopped)
+
+
+def _check_ends(stop: StopSpec, trainer: Trainer) -> None:
+    if stop.seconds is not None and trainer.clock is no_clock:
+        raise SpecError(
+            "Time is counted by the trainer's clock: make it with clock=time.perf_counter.", field="/stop/seconds"
+        )
+    judged = stop.accuracy is not None or stop.patience is not None
+    if judged and not len(trainer.splits["validation"]):
+        raise SpecError(
+            "Accuracy and patience are judged on validation examples, and none are kept: choose a validation_size.",
+            field="/stop",
+        )
+    if stop == StopSpec():
+        raise SpecError(
+            "Nothing would end this training: give it epochs, steps, seconds, accuracy or patience.", field="/stop"
+        )
