@@ -1,0 +1,54 @@
+"""A batch that is taken in parts gives the gradients of the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import specs
+from engine.layers import Layer
+from engine.losses import SoftmaxCrossEntropy
+from engine.network import SMALLEST_PART, Network
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.integers(1, 1024))
+def test_parts_are_of_one_size_and_cover_the_batch(batch_size: int) -> None:
+    parts = DIGITS.parts(batch_size)
+    sizes = {part.stop - part.start for part in parts}
+    assert [i for part in parts for i in range(part.start, part.stop)] == list(range(batch_size))
+    assert len(sizes) == 1
+    assert len(parts) == 1 or min(sizes) >= SMALLEST_PART
+
+
+DIGITS = Network(specs.demo_network(), (1, 24, 24))
+
+
+@pytest.mark.parametrize(("batch_size", "parts"), [(20, 1), (64, 2), (128, 4), (256, 8), (127, 1), (1000, 25)])
+def test_large_batches_of_digits_are_parted(batch_size: int, parts: int) -> None:
+    assert len(DIGITS.parts(batch_size)) == parts
+
+
+def test_small_networks_take_their_batches_whole() -> None:
+    assert len(Network((specs.Dense(units=128), specs.ReLU(), specs.Dense()), (1, 28, 28)).parts(1024)) == 1
+
+
+def test_a_layer_that_mixes_examples_gets_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Layer, "mixes_examples", True)
+    assert DIGITS.parts(128) == [slice(0, 128)]
+
+
+def test_gradients_of_parts_add_up_to_those_of_the_batch() -> None:
+    rng = np.random.default_rng(0)
+    network = Network.build(specs.demo_network(), (1, 24, 24), rng=rng, dtype=np.float64)
+    inputs, labels, loss = rng.random((1, 24, 24, 64)), rng.integers(0, 10, 64), SoftmaxCrossEntropy()
+    network.backward(loss.loss_and_gradient(network.forward(inputs, training=True), labels)[1])
+    whole = network.gradients.copy()
+    parts = network.parts(64)
+    for part in parts:
+        _, gradient = loss.loss_and_gradient(network.forward(inputs[..., part], training=True), labels[part])
+        network.backward(gradient / len(parts), add=part.start > 0)
+    assert len(parts) == 2
+    np.testing.assert_allclose(network.gradients, whole, rtol=0, atol=1e-12 * np.abs(whole).max())
