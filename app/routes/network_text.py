@@ -10,7 +10,21 @@ from typing import Any
 from engine.errors import FormatError
 from engine.formats.layer_defs import read_layer_defs
 from engine.formats.strict_json import parse
-from engine.specs import Conv2D, Dense, Dropout, Flatten, LayerSpec, MaxPool2D, ReLU, RunSpec, Sigmoid, Tanh, tagged
+from engine.specs import (
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    LayerSpec,
+    LocalResponseNormalization,
+    Maxout,
+    MaxPool2D,
+    ReLU,
+    RunSpec,
+    Sigmoid,
+    Tanh,
+    tagged,
+)
 from engine.validation import read_run_spec, read_value
 
 LONGEST = 100_000
@@ -107,6 +121,10 @@ def _definition(spec: LayerSpec, *, last: bool) -> str:
             return f"{{type:'fc', num_neurons:{spec.units}}}"
         case Dropout():
             return f"{{type:'dropout', drop_prob:{spec.rate}}}"
+        case Maxout():
+            return f"{{type:'maxout', group_size:{spec.group_size}}}"
+        case LocalResponseNormalization():
+            return f"{{type:'lrn', k:{spec.k}, n:{spec.n}, alpha:{spec.alpha}, beta:{spec.beta}}}"
         case ReLU() | Tanh() | Sigmoid():
             return f"{{type:'{spec.type}'}}"
         case _:

@@ -13,7 +13,7 @@ from app.routes.api.answering import json_pieces
 from app.services.datasets import Datasets
 from engine.datasets.mnist import FOLDER
 from engine.presets import PRESETS
-from engine.specs import Adam, Dense, MnistSpec, RunSpec, StopSpec
+from engine.specs import LAYER_SPECS, Adam, Dense, MnistSpec, RunSpec, StopSpec
 from tests.app.double import RunsDouble, app_with, client_of
 
 pytestmark = pytest.mark.anyio
@@ -226,6 +226,9 @@ async def test_a_damaged_dataset_says_so_and_the_rest_works(tmp_path: Path) -> N
         assert (await client.get("/api/health")).status_code == 200
 
 
+LATER = ("conv1d", "max_pool1d", "global_avg_pool2d", "flatten", "dense")  # after the layers that need square maps
+
+
 async def test_a_network_is_previewed_and_its_first_problem_named() -> None:
     async with client_of(app_with()) as client:
         good = (await client.post("/api/network", json={"network": RunSpec().to_dict()["network"]})).json()
@@ -235,6 +238,15 @@ async def test_a_network_is_previewed_and_its_first_problem_named() -> None:
             )
         ).json()
         few = (await client.post("/api/network", json={"network": [{"type": "dense", "units": 9}]})).json()
+        every = [
+            {"type": "conv2d", "filters": 8, "padding": 2},
+            *({"type": kind} for kind in LAYER_SPECS if kind not in LATER),
+            {"type": "conv1d", "padding": 2},
+            *({"type": kind} for kind in LATER[1:]),
+        ]
+        all_kinds = (await client.post("/api/network", json={"network": every})).json()
+    assert all_kinds["problem"] is None
+    assert [layer["type"] for layer in all_kinds["layers"]] == [layer["type"] for layer in every]
     assert (good["parameters"], good["problem"]) == (5_994, None)
     assert good["layers"][0]["output_shape"] == [24, 24, 8]
     assert bad["field"] == "/network/0/pool_size"

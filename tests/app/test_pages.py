@@ -17,10 +17,12 @@ from fastapi import FastAPI
 from app import deps, problems
 from app.errors import Conflict
 from app.routes import network, pages, runs
+from app.routes.builder import typed_layers
+from app.routes.forms import fields_of
 from app.settings import Settings
 from app.templating import ROOT, figure, plain_number
 from engine.presets import PRESETS
-from engine.specs import Adam, Dense, RunSpec
+from engine.specs import LAYER_SPECS, Adam, Dense, RunSpec
 from tests.app.pages_fixture import RUN_ID, FakeRuns, run_document
 
 HTMX = {"HX-Request": "true"}
@@ -385,6 +387,22 @@ async def test_the_builder_counts_as_one_edits() -> None:
     assert "24×24×8" in html
     assert "12×12×8" in html
     assert "<b>11,738</b>" in html  # 208 + 10·1,152 + 10
+
+
+@pytest.mark.parametrize("kind", LAYER_SPECS)
+async def test_every_layer_can_be_added_and_edited(kind: str) -> None:
+    added = await edit("/network/builder", network_form(CONVOLUTION, DENSE, action="add", add_type=kind))
+    assert kinds(added) == ["conv2d", kind, "dense"]
+    assert 'aria-invalid="true"' not in added
+    names = re.findall(r'name="layer-1-(\w+)"', added)
+    assert sorted(names) == sorted(["type", *fields_of(LAYER_SPECS[kind])])
+    for name, field in fields_of(LAYER_SPECS[kind]).items():
+        assert field.doc
+        assert field.label == field.label.replace("_", " "), f"{name} has no label"
+    usual = typed_layers([LAYER_SPECS[kind]()])[0][1]
+    for name in usual:
+        wrong = await edit("/network/builder", network_form(CONVOLUTION, {"type": kind, **usual, name: "x"}, DENSE))
+        assert "number is needed here" in wrong
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,16 @@ import { MapTiles } from "./map-tiles.js";
 import { Redraw } from "../lib/painting.js";
 import { onPaletteChange } from "../lib/palette.js";
 
-const ACTIVATIONS = new Set(["relu", "leaky_relu", "tanh", "sigmoid", "softplus"]);
+const ACTIVATIONS = new Set(["relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "maxout"]);
+const POOLS = new Set(["max_pool2d", "avg_pool2d", "max_pool1d"]);
+/** What an activation after it joins. */
+const SUMS = new Set(["conv2d", "conv1d", "dense", "batch_normalization"]);
 /** @type {Record<string, string>} */
 const WORDS = {
-  conv2d: "Convolution", max_pool2d: "Pooling", dense: "Dense", relu: "ReLU", leaky_relu: "Leaky ReLU", tanh: "Tanh",
-  sigmoid: "Sigmoid", softplus: "Softplus",
+  conv2d: "Convolution", conv1d: "1-D convolution", max_pool2d: "Pooling", max_pool1d: "Pooling", avg_pool2d: "Average pooling",
+  global_avg_pool2d: "Global average pooling", dense: "Dense", relu: "ReLU", leaky_relu: "Leaky ReLU", tanh: "Tanh",
+  sigmoid: "Sigmoid", softplus: "Softplus", gelu: "GELU", maxout: "Maxout",
+  local_response_normalization: "Local response normalization", batch_normalization: "Batch normalization",
 };
 const HEIGHT = 16, GAP = 0.25; // rem: as high as the pad
 
@@ -32,8 +37,8 @@ export function group(layers) {
   for (let i = 0; i < end; i++) {
     const kind = kinds[i], last = groups[groups.length - 1], before = last ? kinds[last.layers[last.layers.length - 1]] : "";
     if (kind === "dropout" || kind === "flatten") continue; // idle when predicting; the same numbers in another order
-    const joins = last && !last.first && (ACTIVATIONS.has(kind) && (before === "conv2d" || before === "dense"));
-    const poolsActivation = last && kind === "max_pool2d" && ACTIVATIONS.has(before) && last.layers.length === 1;
+    const joins = last && !last.first && ((ACTIVATIONS.has(kind) || kind === "batch_normalization") && SUMS.has(before));
+    const poolsActivation = last && POOLS.has(kind) && ACTIVATIONS.has(before) && last.layers.length === 1;
     if (joins || poolsActivation) last.layers.push(i);
     else groups.push({ layers: [i], first: kind === "conv2d" && groups.length === 0 });
   }
@@ -100,7 +105,7 @@ class LayerBanks extends HTMLElement {
     const [count, height, width] = shape.length === 3 ? shape : [shape[0], 1, 1];
     const title = layers.map((layer, k) => {
       const word = WORDS[frame.layers[layer].type] ?? frame.layers[layer].type;
-      return k && word !== "ReLU" ? word[0].toLowerCase() + word.slice(1) : word;
+      return k && !/^[A-Z]{2}|^Re/.test(word) ? word[0].toLowerCase() + word.slice(1) : word;
     }).join(", ");
     const box = make("div", { class: "bank" }), ends = make("p", { class: "note" });
     let filters = null;

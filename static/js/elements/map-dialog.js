@@ -21,9 +21,16 @@ const ORIGIN = {
   tanh: "The hyperbolic tangent of the layer before: between −1 and 1.",
   sigmoid: "The layer before, pressed between 0 and 1.",
   softplus: "A smooth ReLU of the layer before.",
+  gelu: "The layer before, times how sure a bell curve is that it is large: a ReLU with a soft corner.",
+  maxout: "The largest of its group of neighbours in the layer before.",
+  local_response_normalization: "The layer before, smaller where the neighbouring maps are large in the same place.",
+  batch_normalization: "The layer before, shifted and scaled to the spread that was learned for its map.",
   dropout: "The layer before: dropout is idle when the network is asked.",
   flatten: "The same numbers, in one column.",
   max_pool2d: "The largest value in its window of the map before.",
+  max_pool1d: "The largest of neighbouring values in a row of the map before.",
+  avg_pool2d: "The mean of its window of the map before.",
+  global_avg_pool2d: "The mean of the whole map before.",
   dense: "The sum of every input times its weight, plus the bias.",
 };
 
@@ -154,7 +161,7 @@ class MapDialog extends HTMLElement {
 function origin(frame, layer, map) {
   if (layer === "input") return "Ink from 0 (paper) to 1.";
   const { type, weights } = frame.layers[layer];
-  if (type !== "conv2d" || !weights) return ORIGIN[type] ?? "";
+  if ((type !== "conv2d" && type !== "conv1d") || !weights) return ORIGIN[type] ?? "";
   const [, channels, height, width] = weights.shape;
   return `The sum of ${integer(channels * height * width)} products of filter ${map + 1} and what lies under it, plus the bias.`;
 }

@@ -106,8 +106,10 @@ export function part(frame, layer, part) {
 
 /** @type {Record<string, string>} */
 const NAMES = {
-  conv2d: "Convolution", max_pool2d: "Max pooling", dense: "Dense", relu: "ReLU", leaky_relu: "Leaky ReLU", tanh: "Tanh",
-  sigmoid: "Sigmoid", softplus: "Softplus", dropout: "Dropout", flatten: "Flatten",
+  conv2d: "Convolution", conv1d: "1-D convolution", max_pool2d: "Max pooling", max_pool1d: "Max pooling",
+  avg_pool2d: "Average pooling", global_avg_pool2d: "Global average pooling", dense: "Dense", relu: "ReLU",
+  leaky_relu: "Leaky ReLU", tanh: "Tanh", sigmoid: "Sigmoid", softplus: "Softplus", gelu: "GELU", maxout: "Maxout",
+  local_response_normalization: "Local response normalization", batch_normalization: "Batch normalization", dropout: "Dropout", flatten: "Flatten",
 };
 /** @type {Record<Part, string>} */
 const PARTS = { activations: "map", gradients: "gradient of map", weights: "filter", weight_gradients: "gradient of filter" };
@@ -116,7 +118,7 @@ const PARTS = { activations: "map", gradients: "gradient of map", weights: "filt
 export function layerName(frame, layer) {
   if (layer === "input") return "Input";
   const { type } = frame.layers[layer], same = frame.layers.filter(l => l.type === type);
-  const numbered = (type === "conv2d" || type === "dense") && same.length > 1;
+  const numbered = ["conv2d", "conv1d", "dense", "batch_normalization"].includes(type) && same.length > 1;
   return (NAMES[type] ?? type) + (numbered ? ` ${same.indexOf(frame.layers[layer]) + 1}` : "");
 }
 
