@@ -14,7 +14,7 @@ import pytest
 from engine.datasets.mnist import load_mnist
 from engine.errors import DivergedError, FormatError, SpecError
 from engine.formats import native
-from engine.specs import OPTIMIZER_SPECS, Dense
+from engine.specs import OPTIMIZER_SPECS, AdamW, Cosine, Dense
 from engine.trainer import Trainer
 from tests.engine import small
 from tests.engine.test_trainer import assert_same, trained
@@ -51,6 +51,36 @@ def test_the_document_is_plain() -> None:
     assert (values["step"], values["examples"], values["position"]) == (5, 40, 40)
     numbers = np.frombuffer(base64.b64decode(values["parameters"]["base64"]), "<f4")
     np.testing.assert_array_equal(numbers, trained(5).network.parameters)
+
+
+def test_every_part_of_a_run_is_carried() -> None:
+    spec = small.spec(
+        loss="huber",
+        huber_delta=0.5,
+        class_weights=tuple(0.5 * k for k in range(10)),
+        schedule=Cosine(steps=30, final=0.1, warm_up=5),
+        clip_norm=2.0,
+        optimizer=AdamW(weight_decay=0.1),
+        network=(Dense(units=10, l1_multiplier=0.0, l2_multiplier=2.0),),
+    )
+    trainer = Trainer(spec, small.dataset())
+    for _ in range(7):
+        trainer.step()
+    resumed = Trainer.from_state(native.load(native.dump(trainer.state())), small.dataset())
+    assert resumed.spec == spec
+    trainer.step()
+    resumed.step()
+    assert_same(resumed.state(), trainer.state())
+
+
+def test_a_document_from_before_these_fields_is_read_with_their_defaults() -> None:
+    values = document()
+    for name in ("huber_delta", "class_weights", "schedule", "clip_norm"):
+        del values["spec"][name]
+    for layer in values["spec"]["network"]:
+        for name in ("l1_multiplier", "l2_multiplier"):
+            layer.pop(name, None)
+    assert_same(loaded(values), trained(5).state())
 
 
 def test_a_diverged_network_is_not_saved() -> None:

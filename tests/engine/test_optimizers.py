@@ -44,6 +44,12 @@ def make(spec: specs.OptimizerSpec, size: int = 1, dtype: type = np.float64) -> 
             1 - 0.1 * 2 / (2 + 1),
             1 - 0.1 * 2 / 3 - 0.1 * (1 / 0.75) / (sqrt(1 / 0.4375) + 1),
         ),
+        # Adam's steps, each after w has lost 0.1 · 0.5 of itself.
+        (
+            specs.AdamW(learning_rate=0.1, beta1=0.5, beta2=0.75, epsilon=1.0, weight_decay=0.5),
+            0.95 - 0.1 * 2 / 3,
+            0.95 * (0.95 - 0.1 * 2 / 3) - 0.1 * (1 / 0.75) / (sqrt(1 / 0.4375) + 1),
+        ),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
@@ -113,6 +119,11 @@ def torch_adam(lr: float, beta1: float, beta2: float, eps: float) -> Callable[[f
     return step
 
 
+def torch_adamw(lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> Callable[[float, float], float]:
+    adam = torch_adam(lr, beta1, beta2, eps)
+    return lambda p, g: adam(p - lr * weight_decay * p, g)
+
+
 @pytest.mark.parametrize(
     ("spec", "reference"),
     [
@@ -123,6 +134,7 @@ def torch_adam(lr: float, beta1: float, beta2: float, eps: float) -> Callable[[f
         (specs.RMSProp(learning_rate=0.01, rho=0.99, epsilon=1e-8), lambda: torch_rmsprop(0.01, 0.99, 1e-8)),
         (specs.Adadelta(learning_rate=1.0, rho=0.9, epsilon=1e-6), lambda: torch_adadelta(1.0, 0.9, 1e-6)),
         (specs.Adam(learning_rate=0.001), lambda: torch_adam(0.001, 0.9, 0.999, 1e-8)),
+        (specs.AdamW(learning_rate=0.01, weight_decay=0.1), lambda: torch_adamw(0.01, 0.9, 0.999, 1e-8, 0.1)),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
@@ -136,6 +148,29 @@ def test_two_hundred_steps_as_pytorch_defines_them(
         optimizer.step(parameters, gradient)
         expected = np.array([step(p, g) for step, p, g in zip(steps, expected, gradient, strict=True)])
     np.testing.assert_allclose(parameters, expected, rtol=1e-11)
+
+
+def test_adamw_decays_where_its_mask_says() -> None:
+    """Without gradients Adam stands still, so that only the decay is left."""
+    mask, parameters = np.array([1.0, 0.0, 0.5]), np.array([8.0, 8.0, 8.0])
+    OPTIMIZERS["adamw"](specs.AdamW(learning_rate=0.5, weight_decay=0.5), 3, np.float64, decay_mask=mask).step(
+        parameters, np.zeros(3)
+    )
+    assert parameters.tolist() == [6, 8, 7]
+
+
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_a_share_of_the_learning_rate(name: str) -> None:
+    """A schedule's share is as good as a smaller learning rate."""
+    rng = np.random.default_rng(0)
+    one, other = np.ones(5), np.ones(5)
+    usual = make(specs.OPTIMIZER_SPECS[name](learning_rate=0.5), 5)
+    smaller = make(specs.OPTIMIZER_SPECS[name](learning_rate=0.125), 5)
+    for _ in range(3):
+        gradients = rng.normal(size=5)
+        usual.step(one, gradients, 0.25)
+        smaller.step(other, gradients)
+    assert np.array_equal(one, other)
 
 
 # ---- What holds for all -------------------------------------------------------------------------------------------------

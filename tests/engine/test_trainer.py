@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.datasets.base import LabelledImages
 from engine.errors import DivergedError, ShapeError, SpecError
 from engine.evaluation import Evaluation, EvaluationResult, evaluate
 from engine.specs import OPTIMIZER_SPECS, SGD, Adam, Dense, MnistSpec, MomentumSGD, ReLU, StopSpec
@@ -65,6 +66,99 @@ def test_a_step_worked_by_hand() -> None:
     assert result.l2_loss == pytest.approx(0.5 * 0.1 * (before**2).sum(), rel=1e-5)
     assert result.correct == (logits.argmax(axis=0) == labels).sum()
     assert result.examples == 4
+
+
+def test_a_long_gradient_is_shortened_and_a_short_one_is_not() -> None:
+    """Plain SGD with a learning rate of 1: what the weights moved by is the gradient."""
+
+    def moved(clip_norm: float | None) -> np.ndarray:
+        trainer = trained(0, network=LINEAR, optimizer=SGD(learning_rate=1), l2=0.1, clip_norm=clip_norm)
+        before = trainer.network.parameters.astype(float)
+        trainer.step()
+        return before - trainer.network.parameters
+
+    free = moved(None)
+    length = float(np.linalg.norm(free))
+    np.testing.assert_allclose(moved(length / 4), free / 4, atol=1e-6)
+    np.testing.assert_array_equal(moved(length * 1.01), free)
+
+
+def test_clipping_keeps_a_run_that_would_diverge() -> None:
+    wild = {"network": (Dense(units=30), ReLU(), Dense(units=10)), "optimizer": SGD(learning_rate=3.0), "l2": 1.0}
+    with pytest.raises(DivergedError):
+        trained(400, **wild)
+    assert trained(400, **wild, clip_norm=0.1).steps == 400
+
+
+def test_class_weights_and_the_examples_own_weights_multiply() -> None:
+    data = small.dataset()
+    own = np.linspace(0.5, 2, 70, dtype=np.float32)
+    weighted = replace(data, train=LabelledImages(data.train.images, data.train.labels, own))
+    of_classes = tuple(float(k) for k in range(10))
+    spec = small.spec(network=LINEAR, optimizer=SGD(learning_rate=0.5), l2=0.0, class_weights=of_classes)
+    trainer, twin = Trainer(spec, weighted), Trainer(spec, weighted)
+    inputs, labels, weights = twin._next_batch()
+    chosen = twin._order[:8]
+    assert weights is not None
+    np.testing.assert_allclose(weights, own[:60][chosen] * labels, rtol=1e-6)
+
+    layer = trainer.network.layers[0]
+    assert layer.weights is not None
+    before, pixels = layer.weights.astype(float), inputs.reshape(-1, 8).astype(float)
+    result = trainer.step()
+    powers = np.exp(before @ pixels)
+    probabilities = powers / powers.sum(axis=0)
+    slope = (probabilities - np.eye(10)[labels].T) * weights / 8
+    np.testing.assert_allclose(layer.weights, before - 0.5 * slope @ pixels.T, atol=5e-6)
+    assert result.loss == pytest.approx((weights * -np.log(probabilities[labels, range(8)])).mean(), rel=1e-5)
+
+
+def test_a_class_of_weight_zero_is_not_learned() -> None:
+    accuracy = [scores.recall for scores in evaluate(trained(150, class_weights=(0.0,) + (1.0,) * 9, optimizer=Adam()), "test").per_class]
+    assert accuracy[0] == 0
+    assert min(accuracy[1:]) > 0.5
+
+
+def test_an_evaluation_weighs_as_the_training_does() -> None:
+    of_classes = tuple(float(k) for k in range(10))
+    trainer = trained(30, class_weights=of_classes)
+    result = in_portions(trainer, 1, 7)
+    probabilities, labels = trainer.predict(trainer.splits["test"].images / 255), trainer.splits["test"].labels
+    costs = -np.log(probabilities[range(40), labels])
+    assert result.loss == pytest.approx((labels * costs).mean(), rel=1e-4)
+    assert result.accuracy == (probabilities.argmax(axis=1) == labels).mean()
+
+
+def test_class_weights_are_one_for_each_class() -> None:
+    with pytest.raises(SpecError, match="10 classes and 3 class weights") as caught:
+        trained(0, class_weights=(1.0, 2.0, 3.0))
+    assert caught.value.field == "/class_weights"
+
+
+def test_decay_works_on_each_layer_as_its_multipliers_say() -> None:
+    """Dead inputs: with all images black a first layer's weights move by decay alone, here by all, half and none of it."""
+    data = small.dataset()
+    data.train.images[:] = 0
+
+    def moved(**multipliers: float) -> np.ndarray:
+        network = (Dense(units=10, **multipliers),)
+        trainer = Trainer(small.spec(network=network, optimizer=SGD(learning_rate=1), l1=0.25, l2=0.5), data)
+        weights = trainer.network.layers[0].weights
+        assert weights is not None
+        before = weights.copy()
+        result = trainer.step()
+        l1_multiplier, l2_multiplier = multipliers.get("l1_multiplier", 1), multipliers.get("l2_multiplier", 1)
+        assert result.l1_loss == pytest.approx(l1_multiplier * 0.25 * np.abs(before).sum(), rel=1e-5)
+        assert result.l2_loss == pytest.approx(l2_multiplier * 0.25 * (before**2).sum(), rel=1e-5)
+        np.testing.assert_allclose(
+            before - weights, l1_multiplier * 0.25 * np.sign(before) + l2_multiplier * 0.5 * before, atol=1e-6
+        )
+        return before - weights
+
+    assert np.abs(moved()).max() > 0.25
+    moved(l1_multiplier=0.5)
+    moved(l2_multiplier=0.5)
+    assert not moved(l1_multiplier=0, l2_multiplier=0).any()
 
 
 def test_every_epoch_takes_every_example_once_in_a_new_order() -> None:

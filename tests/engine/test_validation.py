@@ -11,10 +11,17 @@ from annotated_types import DocInfo, Interval
 
 from engine.errors import SpecError
 from engine.presets import PRESETS
-from engine.specs import DATASET_SPECS, LAYER_SPECS, OPTIMIZER_SPECS, RunSpec, StopSpec, tagged
+from engine.specs import DATASET_SPECS, LAYER_SPECS, OPTIMIZER_SPECS, SCHEDULE_SPECS, RunSpec, StopSpec, tagged
 from engine.validation import checked, read_run_spec, read_value
 
-SPECS: list[Any] = [*LAYER_SPECS.values(), *OPTIMIZER_SPECS.values(), *DATASET_SPECS.values(), StopSpec, RunSpec]
+SPECS: list[Any] = [
+    *LAYER_SPECS.values(),
+    *OPTIMIZER_SPECS.values(),
+    *SCHEDULE_SPECS.values(),
+    *DATASET_SPECS.values(),
+    StopSpec,
+    RunSpec,
+]
 
 
 def numbers() -> Iterator[Any]:
@@ -105,6 +112,11 @@ def test_whole_numbers_do_for_fractions_and_become_them() -> None:
         ({"optimizer": None}, "/optimizer", "must be an object"),
         ({"dataset": {"name": "cifar"}}, "/dataset/name", "is one of: mnist"),
         ({"stop": None}, "/stop", "must be an object"),
+        ({"class_weights": []}, "/class_weights", "1 to 1000 entries, not 0"),
+        ({"class_weights": [1, -1]}, "/class_weights/1", "must be at least 0"),
+        ({"class_weights": 3}, "/class_weights", "must be a list"),
+        ({"schedule": {"name": "cosine", "steps": 0}}, "/schedule/steps", "Steps must be at least 1"),
+        ({"clip_norm": 0}, "/clip_norm", "Clip norm must be above 0"),
         ({"stop": {"epochs": 0}}, "/stop/epochs", "Epochs must be above 0"),
     ],
 )
