@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from app.answers import FieldProblem, ProblemAnswer
 from app.routes import docs, network, pages, stream
 from app.routes import runs as run_pages
 from app.routes.api import catalogue, predictions, runs
+from app.routes.bodies import BODIES_A_TURN
 from app.routes.stream import Streams
 from app.security import Bodies, Guard
 from app.services.datasets import Datasets
@@ -85,6 +87,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         ],
     )
     app.state.settings = settings
+    app.state.bodies = asyncio.Semaphore(BODIES_A_TURN)
     app.state.streams = Streams(settings.limits)
     app.state.datasets = Datasets()
     problems.install(app)

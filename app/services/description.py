@@ -41,7 +41,7 @@ def describe_spec(spec: RunSpec) -> Mapping[str, Any]:
     """The part of the Run JSON that follows from the spec alone; a class of 300 asks for the same few again and again."""
     layers = plan(spec.network, (1, spec.dataset.crop, spec.dataset.crop))
     return {
-        **spec.to_dict(),
+        **values_of(spec),
         "dataset": {
             **tagged(spec.dataset),
             "classes": list(CLASSES),
@@ -53,6 +53,12 @@ def describe_spec(spec: RunSpec) -> Mapping[str, Any]:
         "parameters": sum(layer.parameters for layer in layers),
         "multiply_adds": sum(layer.multiply_adds for layer in layers),
     }
+
+
+@lru_cache(maxsize=512)
+def values_of(spec: RunSpec) -> dict[str, Any]:
+    """The spec as JSON values, made once: it is stored with every change of state. Not to be changed."""
+    return spec.to_dict()
 
 
 def describe_layers(spec: RunSpec) -> list[dict[str, Any]]:
@@ -82,7 +88,7 @@ def to_store(run: dict[str, Any], spec: RunSpec) -> StoredRun:
         id=run["id"],
         created=run["created"],
         owner=run["owner"],
-        spec=spec.to_dict(),
+        spec=values_of(spec),
         state=run["state"],
         sentence=run["sentence"],
         generation=run["generation"],

@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import secrets
-import string
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
@@ -15,7 +14,8 @@ from typing import Any, Literal, TypeAlias
 from app import __version__
 from app.channel import ROWS_PER_EVENT
 from app.errors import BadRequest, Busy, Conflict, NotFound, Problem, Unprocessable
-from app.services.description import describe, describe_layers, nothing_yet
+from app.services.description import describe, describe_layers, nothing_yet, values_of
+from app.services.held import Held
 from app.services.live import LiveRuns, utc_now
 from app.services.watching import Watching
 from app.settings import Settings
@@ -48,8 +48,6 @@ log = logging.getLogger(__name__)
 Json: TypeAlias = dict[str, Any]
 Jsons: TypeAlias = list[Json]
 
-ID_LETTERS = string.ascii_lowercase + string.digits
-ID_LENGTH = 16
 CREATE_SECONDS = 1.0
 """A run that is not open by then is answered as queued; its stream tells when it begins."""
 
@@ -119,13 +117,9 @@ class Runs:
         self, spec: RunSpec, *, state: Literal["running", "paused"] = "running", idempotency_key: str | None = None
     ) -> Json:
         """A new run. The same key with the same request again answers with the run that it made the first time."""
-        try:
-            check_run(spec, (1, spec.dataset.crop, spec.dataset.crop), len(CLASSES))
-        except SpecError as error:
-            raise Unprocessable(str(error), field=error.field, code=error.code) from error
         if idempotency_key is None:
             return await self._create(spec, state, None, "")
-        digest = hashlib.sha256(json.dumps([spec.to_dict(), state], sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([values_of(spec), state], sort_keys=True).encode()).hexdigest()
         lock = self._keys.setdefault(idempotency_key, asyncio.Lock())
         try:
             async with lock:
@@ -139,13 +133,27 @@ class Runs:
         return await self.get(earlier[1])
 
     async def _create(self, spec: RunSpec, state: str, key: str | None, digest: str) -> Json:
+        held = await self._make(spec, state, key, digest)
+        opening = asyncio.create_task(self._live.open(held))
+        done, _ = await asyncio.wait({opening}, timeout=CREATE_SECONDS)
+        if done and (error := opening.exception()) is not None and not isinstance(error, Busy):
+            await self.delete(held.id)
+            raise error
+        return dict(held.channel.run)
+
+    async def _make(self, spec: RunSpec, state: str, key: str | None, digest: str) -> Held:
+        """Checked, stored and in memory, not yet in a worker."""
+        try:
+            check_run(spec, (1, spec.dataset.crop, spec.dataset.crop), len(CLASSES))
+        except SpecError as error:
+            raise Unprocessable(str(error), field=error.field, code=error.code) from error
         self._check_room()
         await self._live.make_room()
         stored = StoredRun(
             id=new_id(),
             created=utc_now(),
             owner="local",
-            spec=spec.to_dict(),
+            spec=values_of(spec),
             state=state,
             sentence=SENTENCES[state],
             generation=0,
@@ -155,12 +163,7 @@ class Runs:
         held = self._live.hold(stored, spec)
         held.wish = state
         held.channel.run |= {"state": "queued", "sentence": SENTENCES["queued"]}
-        opening = asyncio.create_task(self._live.open(held))
-        done, _ = await asyncio.wait({opening}, timeout=CREATE_SECONDS)
-        if done and (error := opening.exception()) is not None and not isinstance(error, Busy):
-            await self.delete(stored.id)
-            raise error
-        return dict(held.channel.run)
+        return held
 
     async def _insert(self, stored: StoredRun, key: str | None, digest: str) -> None:
         """On the disk before anybody is told; a disk that takes nothing gets it later, and the notice says so."""
@@ -334,7 +337,7 @@ class Runs:
             id=id,
             created=utc_now(),
             owner="local",
-            spec=spec.to_dict(),
+            spec=values_of(spec),
             state=snapshot.pop("state"),
             sentence=snapshot.pop("sentence"),
             generation=0,
@@ -359,4 +362,4 @@ class Runs:
 
 
 def new_id() -> str:
-    return "".join(secrets.choice(ID_LETTERS) for _ in range(ID_LENGTH))
+    return secrets.token_hex(8)

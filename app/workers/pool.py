@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 HANG_SECONDS = 10.0
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.5
-FAREWELL_SECONDS = 2.0
+FAREWELL_SECONDS = 5.0
+"""On an idle machine 300 runs are saved within one; the rest is for slow disks."""
 LONGEST_PAUSE = 10.0
 MOST_UNANSWERED = 2_000
 """Commands under way to one worker; beyond it the pool is busy."""
@@ -111,7 +112,10 @@ class Pool:
         self._closing = True
         self._watch.cancel()
         for worker in self.workers:
-            worker.outbox.put(Shutdown())
+            if worker.ready:
+                worker.outbox.put(Shutdown())
+            else:
+                worker.process.kill()  # it is still starting, so it has nothing to save
         try:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self._all_gone.wait()

@@ -40,7 +40,14 @@ def main(connection: Connection, pulse: Pulse, server: int, folder: Path) -> Non
 
     inbox: SimpleQueue[object] = SimpleQueue()
     threading.Thread(target=listen, args=(connection, inbox), name="ear", daemon=True).start()
-    Scheduler(inbox, connection.send, pulse, folder).run()
+    mouth = threading.Lock()
+
+    def send(notification: object) -> None:
+        with mouth:
+            connection.send(notification)
+
+    Scheduler(inbox, send, pulse, folder).run()
+    os._exit(0)  # all is saved and told; taking hundreds of networks apart would make the server wait for seconds
 
 
 def behave(server: int) -> None:

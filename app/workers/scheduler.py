@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic, perf_counter
@@ -59,10 +60,11 @@ SLOWEST_MULTIPLY_ADDS = 5e7
 NEXT_STEP = "Run it on from the last saved state, or reset it."
 START_ALLOWANCE = 30.0
 """Seconds for one command: opening or saving the largest run."""
+SAVES_AT_ONCE = 8
 
 
 class Scheduler:
-    """`inbox` holds requests as they arrive, `send` passes notifications on."""
+    """`inbox` holds requests as they arrive, `send` passes notifications on, from any thread."""
 
     def __init__(
         self, inbox: SimpleQueue[object], send: Callable[[Notification], None], pulse: Pulse, folder: Path
@@ -126,10 +128,10 @@ class Scheduler:
         run.tell()
 
     def _save_all(self) -> None:
-        for run in self._runs.values():
-            self._beat(run.id)
-            run.save()
-            run.flush()
+        """A save is mostly waiting for the disk, so several wait at once."""
+        with ThreadPoolExecutor(SAVES_AT_ONCE) as threads:
+            for saved in [threads.submit(say_farewell, run) for run in self._runs.values()]:
+                saved.result()
 
     # ---- Commands ------------------------------------------------------------------------------------------------------------
 
@@ -236,6 +238,11 @@ class Scheduler:
         if self._dataset is None:
             self._dataset = load_mnist()
         return self._dataset
+
+
+def say_farewell(run: LiveRun) -> None:
+    run.save()
+    run.flush()
 
 
 def allowed_seconds(trainer: Trainer) -> float:

@@ -201,3 +201,13 @@ def test_an_end_is_put_into_words_without_guessing() -> None:
     assert "exit code 3" in classify(3, hung=False).message
     assert "signal 77" in classify(-77, hung=False).message
     assert classify(-9, hung=True).cause == "hang"
+
+
+def test_a_worker_that_is_still_starting_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    async def scenario() -> list[int | None]:
+        workers = Pool(Settings(data=tmp_path, workers=2))
+        await workers.start(lambda _: None, lambda _: None)
+        await workers.close()
+        return [worker.process.exitcode for worker in workers.workers]
+
+    assert asyncio.run(scenario()) == [-signal.SIGKILL] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from app.workers.messages import (
     Request,
     Reset,
     Restored,
+    Saved,
     Shutdown,
     Status,
     Step,
@@ -116,6 +118,19 @@ def test_every_run_is_saved_at_the_end(bench: Bench, tmp_path: Path) -> None:
     restored = next(heard for heard in again.sent if isinstance(heard, Restored))
     assert (restored.snapshot["step"], restored.snapshot["sentence"]) == (0, "as it was")
     assert (tmp_path / "b" / "run.checkpoint").exists()
+
+
+def test_runs_wait_for_the_disk_together_at_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here no save gets on before the other run's is waiting, too."""
+    both = Barrier(2)
+    bench.open("a", "b")
+    bench.finish()
+    for run in bench.scheduler._runs.values():
+        run.change({"learning_rate": 0.2}, None)
+    monkeypatch.setattr("engine.formats.checkpoint.os.fsync", lambda _: both.wait(timeout=10))
+    bench.sent.clear()
+    bench.finish()
+    assert sorted(heard.run for heard in bench.sent if isinstance(heard, Saved)) == ["a", "b"]
 
 
 def test_what_is_refused_says_why(bench: Bench) -> None:
