@@ -13,6 +13,7 @@ from app.routes.builder import build, draft_of_run, layer_of
 from app.routes.forms import trainer_form
 from app.routes.views import command_states, snippets
 from app.templating import render
+from engine.formats import FORMATS
 from engine.presets import PRESETS
 from engine.shapes import plan
 
@@ -50,6 +51,7 @@ def digits_context(run: Mapping[str, Any], address: str) -> dict[str, Any]:
         "trainer": trainer_form(run),
         "builder": build(draft_of_run(run)),
         "presets": presets(),
+        "formats": FORMATS,
         "evaluation": None,
         "share_link": f"{address}?run={run['id']}",
         "snippets": snippets(run, address),

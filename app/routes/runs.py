@@ -17,11 +17,13 @@ from starlette.datastructures import UploadFile
 from app.deps import RunsService
 from app.errors import Busy, Conflict, Unprocessable
 from app.names import clean_name
+from app.routes.api.answering import attachment
 from app.routes.builder import draft_of_form, run_spec
 from app.routes.forms import OPTIMIZER_TITLES, trainer_changes, trainer_form
 from app.routes.views import command_states, evaluation_view
 from app.services.runs import RunChanges
 from app.templating import is_htmx, plain_number, render
+from engine.formats import FormatName
 from engine.presets import PRESETS
 
 router = APIRouter(include_in_schema=False)
@@ -70,6 +72,12 @@ async def load(request: Request, runs: RunsService) -> Response:
         if isinstance(text, str) and text.strip():
             return go_to(request, await runs.import_model(text.encode(), "pasted.json"))
     raise Unprocessable("Choose a file or paste a network first.", code="nothing_to_load")
+
+
+@router.get("/runs/{run_id}/model")
+async def save(runs: RunsService, run_id: str, format: FormatName = "native") -> Response:
+    """The network as a file, as from the API; what cannot be saved is told on a page."""
+    return attachment(*await runs.export(run_id, format))
 
 
 # ---- Commands --------------------------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ from app.workers.pool import Pool
 from app.workers.states import SENTENCES
 from engine.datasets.mnist import CLASSES
 from engine.errors import SpecError
+from engine.formats import FormatName
 from engine.shapes import check_run
 from engine.specs import OptimizerSpec, RunSpec, Split, StopSpec
 from engine.validation import read_run_spec
@@ -316,7 +317,7 @@ class Runs:
 
     # ---- Files ---------------------------------------------------------------------------------------------------------------
 
-    async def export(self, id: str, format: Literal["native", "convnetjs"]) -> tuple[str, str, bytes]:
+    async def export(self, id: str, format: FormatName) -> tuple[str, str, bytes]:
         """File name, media type and content."""
         held = await self._live.find(id)
         answer: tuple[str, str, bytes] = await self._live.ask(held, Export(run=id, format=format))

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from types import MappingProxyType
 
 from engine.errors import FormatError
-from engine.formats import convnetjs, native, read_model
+from engine.formats import FORMATS, FormatName, read_model
 from engine.trainer import TrainerState
 
-WRITERS: Mapping[str, Callable[[TrainerState], bytes]] = MappingProxyType(
-    {"native": native.dump, "convnetjs": convnetjs.dump}
-)
-SUFFIXES = (".nabla", ".convnetjs", ".json", ".txt", ".js")
+MEDIA_TYPES = {
+    ".json": "application/json",
+    ".py": "text/x-python",
+    ".onnx": "application/octet-stream",
+    ".safetensors": "application/octet-stream",
+}
+"""By the last suffix of the file's name."""
+
+SUFFIXES = (".nabla", ".convnetjs", ".json", ".txt", ".js", ".safetensors")
 LONGEST_NAME = 80
 
 
-def export(state: TrainerState, format: str) -> tuple[str, str, bytes]:
+def export(state: TrainerState, format: FormatName) -> tuple[str, str, bytes]:
     """File name, media type and bytes. FormatError when the format cannot hold this network."""
-    if format not in WRITERS:
-        raise FormatError(f"A network is saved as one of: {', '.join(WRITERS)}.")
+    if format not in FORMATS:
+        raise FormatError(f"A network is saved as one of: {', '.join(FORMATS)}.")
+    chosen = FORMATS[format]
     name = re.sub(r"[^a-z0-9]+", "-", state.spec.name.lower()).strip("-")[:40] or "network"
-    suffix = "nabla" if format == "native" else format
-    return f"{name}-{state.steps}.{suffix}.json", "application/json", WRITERS[format](state)
+    filename = f"{name}-{state.steps}{chosen.ending}"
+    if chosen.ending.endswith(".py"):
+        filename = filename.replace("-", "_")  # Python can import it
+    return filename, MEDIA_TYPES[PurePath(filename).suffix], chosen.write(state)
 
 
 def read(body: bytes, filename: str) -> TrainerState:

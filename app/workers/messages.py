@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from app.wire.points import Points
+from engine.formats import FormatName
 from engine.specs import RunSpec, Split
 
 # ---- Down: commands ------------------------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ class Export:
     """Answer: file name, media type and bytes."""
 
     run: str
-    format: str
+    format: FormatName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 from app import answers
 from app.main import create_app
 from app.settings import Settings
+from engine.formats import FORMATS
 from tests.app.double import client_of
 
 pytestmark = pytest.mark.anyio
@@ -112,7 +114,7 @@ async def test_a_lost_race_is_told_with_the_state(client: httpx.AsyncClient) -> 
     assert problem["state"] == "running"
 
 
-@pytest.mark.parametrize("format", ["native", "convnetjs"])
+@pytest.mark.parametrize("format", ["native", "convnetjs", "safetensors"])
 async def test_a_network_is_saved_and_loaded(client: httpx.AsyncClient, format: str) -> None:
     run = read(answers.Run, await client.post("/api/runs", json={**SMALL, "state": "paused"}), 201)["id"]
     await once(client, run, "paused")
@@ -122,7 +124,9 @@ async def test_a_network_is_saved_and_loaded(client: httpx.AsyncClient, format: 
     assert saved.headers["content-disposition"].startswith("attachment; filename=")
     loaded = read(
         answers.Run,
-        await client.post("/api/models", content=saved.content, headers={"content-type": "application/json"}),
+        await client.post(
+            "/api/models", content=saved.content, headers={"content-type": saved.headers["content-type"]}
+        ),
         201,
     )
     assert loaded["state"] == "paused"
@@ -131,6 +135,32 @@ async def test_a_network_is_saved_and_loaded(client: httpx.AsyncClient, format: 
     assert after["predictions"][0]["probabilities"] == pytest.approx(
         before["predictions"][0]["probabilities"], abs=1e-5
     )
+
+
+async def test_every_format_has_its_name_and_media_type(client: httpx.AsyncClient) -> None:
+    run = read(answers.Run, await client.post("/api/runs", json={**SMALL, "state": "paused"}), 201)["id"]
+    await once(client, run, "paused")
+    files = {
+        format: (await client.get(f"/api/runs/{run}/model?format={format}"), ending, media_type)
+        for format, ending, media_type in (
+            ("native", "-0.nabla.json", "application/json"),
+            ("convnetjs", "-0.convnetjs.json", "application/json"),
+            ("safetensors", "-0.safetensors", "application/octet-stream"),
+            ("onnx", "-0.onnx", "application/octet-stream"),
+            ("pytorch", "_0_pytorch.py", "text/x-python; charset=utf-8"),
+            ("numpy", "_0_numpy.py", "text/x-python; charset=utf-8"),
+        )
+    }
+    assert files.keys() == FORMATS.keys()
+    for format, (response, ending, media_type) in files.items():
+        assert response.status_code == 200, (format, response.text)
+        assert response.headers["content-type"] == media_type
+        disposition = response.headers["content-disposition"]
+        assert re.fullmatch(rf'attachment; filename="[a-z0-9_-]+{ending}"', disposition), disposition
+    assert files["numpy"][0].content.startswith(b'"""A network for handwritten digits')
+    refused = await client.get(f"/api/runs/{run}/model?format=pickle")
+    assert refused.status_code == 422
+    assert (await client.get(f"/runs/{run}/model?format=numpy")).content == files["numpy"][0].content
 
 
 BROKEN = [
@@ -146,12 +176,14 @@ BROKEN = [
     b"PK\x03\x04",
     b"\x80\x04\x95",
     b"[" * 100_000,
+    b"\x02" + bytes(7) + b"{}",
+    b"\x02" + bytes(7) + b"{]" + bytes(100),
 ]
 
 
 async def test_a_file_that_is_no_network_is_refused_in_words(client: httpx.AsyncClient) -> None:
     for body in BROKEN:
-        for kind in ("application/json", "text/plain"):
+        for kind in ("application/json", "text/plain", "application/octet-stream"):
             response = await client.post("/api/models", content=body, headers={"content-type": kind})
             assert response.status_code in (400, 422), (body[:20], kind, response.text)
             assert response.json()["detail"]

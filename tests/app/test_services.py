@@ -222,11 +222,11 @@ def test_an_imported_network_is_reset_to_what_was_imported(tmp_path: Path) -> No
             await runs.step(origin, 30)
             known = await weights(runs, origin)
             ids = []
-            for format in ("native", "convnetjs"):
+            for format in ("native", "convnetjs", "safetensors"):
                 filename, _, body = await runs.export(origin, format)  # type: ignore[arg-type]
                 ids.append((await runs.import_model(body, filename))["id"])
-            native, foreign = ids
-            for id, first in ((native, 30), (foreign, 0)):
+            native, *foreign = ids
+            for id, first in ((native, 30), *((id, 0) for id in foreign)):
                 await runs.step(id, 5)
                 await runs.change(id, RunChanges(learning_rate=0.2))
                 run = await runs.reset(id)

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 
 from app.answers import ProblemAnswer
 from app.errors import MEDIA_TYPE
@@ -24,6 +24,11 @@ TITLES = {
     429: "Too many requests of this client; see Retry-After.",
     503: "Busy or full; see Retry-After.",
 }
+
+
+def attachment(filename: str, media_type: str, content: bytes) -> Response:
+    """A file for the disk; its name is of letters, digits, `-`, `_` and `.` only."""
+    return Response(content, media_type=media_type, headers={"content-disposition": f'attachment; filename="{filename}"'})
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

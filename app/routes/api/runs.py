@@ -13,9 +13,10 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from app import answers
 from app.deps import IdempotencyKey, RunId, RunsService, WatchId
 from app.errors import UnsupportedMedia
-from app.routes.api.answering import BODY, json_in_pieces, problems
+from app.routes.api.answering import BODY, attachment, json_in_pieces, problems
 from app.routes.bodies import JSONRoute
 from app.schemas import LIMITS, ChangesBody, ResetBody, RunBody, StepsBody, WatchBody
+from engine.formats import FORMATS, FormatName
 
 router = APIRouter(prefix="/api/runs", tags=["runs"], route_class=JSONRoute)
 
@@ -133,20 +134,35 @@ async def watch_run(runs: RunsService, id: RunId, watch: WatchId, body: WatchBod
 @router.get(
     "/{id}/model",
     operation_id="saveModel",
-    summary="The network as a file, in Nabla's own or in convnetjs's format",
+    summary="The network as a file: Nabla's own, convnetjs's, safetensors, ONNX, or a script for PyTorch or NumPy",
+    description="\n".join(f"* `{name}`: {format.contains}" for name, format in FORMATS.items()),
     response_class=Response,
     responses={
-        200: {"content": {"application/json": {}}, "headers": {"Content-Disposition": {"schema": {"type": "string"}}}},
+        200: {
+            "content": {
+                "application/json": {},
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+                "text/x-python": {"schema": {"type": "string"}},
+            },
+            "headers": {"Content-Disposition": {"schema": {"type": "string"}}},
+        },
         **problems(404, 409, 422, 503),
     },
 )
-async def save_model(runs: RunsService, id: RunId, format: Literal["native", "convnetjs"] = "native") -> Response:
-    filename, media_type, content = await runs.export(id, format)
-    headers = {"content-disposition": f'attachment; filename="{filename}"'}
-    return Response(content, media_type=media_type, headers=headers)
+async def save_model(runs: RunsService, id: RunId, format: FormatName = "native") -> Response:
+    return attachment(*await runs.export(id, format))
 
 
 models = APIRouter(prefix="/api/models", tags=["models"])
+
+MODEL_FILES = {
+    "application/json": "model.json",
+    "application/octet-stream": "model.safetensors",
+    "text/plain": "model.txt",
+    "text/javascript": "model.js",
+    "application/javascript": "model.js",
+}
+"""Media types that a saved network is sent as, and what a file of the type is called."""
 
 
 @models.post(
@@ -155,12 +171,14 @@ models = APIRouter(prefix="/api/models", tags=["models"])
     response_model=answers.Run,
     operation_id="loadModel",
     summary="Make a new, paused run of a saved network",
-    description="Nabla's own file, a convnetjs snapshot, or convnetjs `layer_defs` (read as data, never executed).",
+    description="Nabla's own file, a safetensors file that was saved here, a convnetjs snapshot, or convnetjs `layer_defs` "
+    "(read as data, never executed).",
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {
                 "application/json": {"schema": {"type": "object"}},
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
                 "text/plain": {"schema": {"type": "string"}},
             },
         }
@@ -169,7 +187,10 @@ models = APIRouter(prefix="/api/models", tags=["models"])
 )
 async def load_model(request: Request, runs: RunsService) -> Response:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in ("application/json", "text/plain", "text/javascript", "application/javascript"):
-        raise UnsupportedMedia("Send the .json file that was saved here or by convnetjs, or layer_defs as text/plain.")
-    run = await runs.import_model(await request.body(), "model.json" if kind == "application/json" else "model.txt")
+    if kind not in MODEL_FILES:
+        raise UnsupportedMedia(
+            "Send the .json file that was saved here or by convnetjs, a .safetensors file as application/octet-stream, "
+            "or layer_defs as text/plain."
+        )
+    run = await runs.import_model(await request.body(), MODEL_FILES[kind])
     return JSONResponse(run, 201, {"location": f"/api/runs/{run['id']}"})
