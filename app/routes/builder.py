@@ -241,7 +241,7 @@ def build(draft: Draft) -> Builder:
         figure(sum(layer.parameters for layer in plans), "integer") if len(plans) == len(rows) else "–",
         figure(sum(layer.multiply_adds for layer in plans), "integer") if len(plans) == len(rows) else "–",
         problem,
-        write_network(specs, draft.format, crop) if readable else "",
+        write_network(specs, draft.format, crop, draft.loss) if readable else "",
     )
 
 

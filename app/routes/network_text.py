@@ -68,10 +68,10 @@ def _read_json(text: str) -> Reading:
     return Reading(layers, "nabla")
 
 
-def write_network(specs: Sequence[LayerSpec], style: str, crop: int) -> str:
+def write_network(specs: Sequence[LayerSpec], style: str, crop: int, loss: str) -> str:
     """One layer a line, in `style` nabla, convnetjs or python; `crop` is the side of the images it sees."""
     if style == "convnetjs":
-        return write_convnetjs(specs, crop)
+        return write_convnetjs(specs, crop, loss)
     if style == "python":
         return write_python(specs, crop)
     lines = ",\n ".join(json.dumps(_terse(spec)) for spec in specs)
@@ -99,24 +99,29 @@ def _call(spec: LayerSpec) -> str:
     return f"{type(spec).__name__}({arguments})"
 
 
-def write_convnetjs(specs: Sequence[LayerSpec], crop: int) -> str:
-    """`layer_defs` as on convnetjs's pages; a last dense layer becomes its softmax, which holds the dense layer."""
+HEADS = {"hinge": ("svm", "num_classes"), "mean_squared_error": ("regression", "num_neurons")}
+"""convnetjs's last layer for a loss, and what it calls the number of outputs; softmax for all others."""
+
+
+def write_convnetjs(specs: Sequence[LayerSpec], crop: int, loss: str) -> str:
+    """`layer_defs` as on convnetjs's pages; a last dense layer becomes that of the loss, which holds the dense layer."""
     lines = [f"{{type:'input', out_sx:{crop}, out_sy:{crop}, out_depth:1}}"]
-    lines += [_definition(spec, last=spec is specs[-1]) for spec in specs if not isinstance(spec, Flatten)]
+    lines += [_definition(spec, loss if spec is specs[-1] else None) for spec in specs if not isinstance(spec, Flatten)]
     return "layer_defs = [];\n" + "\n".join(
         line if line.startswith("//") else f"layer_defs.push({line});" for line in lines
     )
 
 
-def _definition(spec: LayerSpec, *, last: bool) -> str:
+def _definition(spec: LayerSpec, loss: str | None) -> str:
     match spec:
         case Conv2D():
             size = spec.kernel_size
             return f"{{type:'conv', sx:{size}, filters:{spec.filters}, stride:{spec.stride}, pad:{spec.padding}}}"
         case MaxPool2D():
             return f"{{type:'pool', sx:{spec.pool_size}, stride:{spec.stride}}}"
-        case Dense() if last:
-            return f"{{type:'softmax', num_classes:{spec.units}}}"
+        case Dense() if loss:
+            head, outputs = HEADS.get(loss, ("softmax", "num_classes"))
+            return f"{{type:'{head}', {outputs}:{spec.units}}}"
         case Dense():
             return f"{{type:'fc', num_neurons:{spec.units}}}"
         case Dropout():

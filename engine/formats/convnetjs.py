@@ -7,12 +7,15 @@ Pixels are ink in [0, 1], as on convnetjs's page of 2014; a network trained on o
 
 Dropout differs: convnetjs multiplies by `drop_prob` when it predicts (which is right only at ½), ours does nothing
 then. So that both predict the same, the weights of the next convolution or dense layer are multiplied by `drop_prob` on
-reading and divided by it on writing; that is exact, for only ReLU, pooling and dropout, which a positive factor passes
-through, may stand between. Trained on, the two go different ways unless `drop_prob` is ½.
+reading and divided by it on writing; that is exact, for only ReLU, maxout, pooling and dropout, which a positive factor
+passes through, may stand between. Trained on, the two go different ways unless `drop_prob` is ½.
 
-Not in a snapshot, and therefore at their defaults after reading: trainer, seed and step; l1_decay_mul and l2_decay_mul
-of single layers are not followed. convnetjs's regression layer, whose loss is `½ Σ (z − y)²`, becomes our mean squared
-error, `1/K Σ (z − y)²`.
+Local response normalization predicts the same here and there. Trained on, the two part: convnetjs's gradient is not
+quite that of its formula (see `LocalResponseNormalization`). An even `n` there looks as far as the next odd one.
+
+Not in a snapshot, and therefore at their defaults after reading: trainer, seed and step. l1_decay_mul of 0, which is
+convnetjs's usual value, becomes our usual multiplier of 1, for a snapshot has no decay that it could multiply.
+convnetjs's regression layer, whose loss is `½ Σ (z − y)²`, becomes our mean squared error, `1/K Σ (z − y)²`.
 """
 
 from __future__ import annotations
@@ -37,7 +40,9 @@ from engine.specs import (
     Dropout,
     Flatten,
     LayerSpec,
+    LocalResponseNormalization,
     LossName,
+    Maxout,
     MaxPool2D,
     MnistSpec,
     ReLU,
@@ -55,8 +60,8 @@ LARGEST_WEIGHT = 1e30
 
 _ACTIVATIONS: dict[str, type[LayerSpec]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
 _NAMES = {spec: name for name, spec in _ACTIVATIONS.items()}
-_LOSSES: dict[str, LossName] = {"softmax": "softmax_cross_entropy", "regression": "mean_squared_error"}
-_KNOWN = ("input", "conv", "fc", "pool", *_ACTIVATIONS, "dropout", *_LOSSES)
+_LOSSES: dict[str, LossName] = {"softmax": "softmax_cross_entropy", "svm": "hinge", "regression": "mean_squared_error"}
+_KNOWN = ("input", "conv", "fc", "pool", *_ACTIVATIONS, "maxout", "lrn", "dropout", *_LOSSES)
 
 Numbers = npt.NDArray[np.float64]
 
@@ -100,6 +105,12 @@ class _Layer:
             self.fail("only square windows are possible here")
         return self.whole("sx")
 
+    def number(self, name: str, default: float | None = None) -> float:
+        value: Any = self.values.get(name, default)
+        if not _is_number(value):
+            self.fail(f"{name} must be a number")
+        return float(value)
+
     def drop_prob(self) -> float:
         value = self.values.get("drop_prob")
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
@@ -114,18 +125,30 @@ class _Layer:
                     kernel_size=self.window(),
                     stride=self.whole("stride"),
                     padding=self.whole("pad", default=0),
+                    **self.multipliers(),
                 )
             case "fc":
-                return Dense(units=self.whole("out_depth"))
+                return Dense(units=self.whole("out_depth"), **self.multipliers())
             case "pool":
                 if self.whole("pad", default=0) != 0:
                     self.fail("pooling with padding is not possible here")
                 return MaxPool2D(pool_size=self.window(), stride=self.whole("stride"))
             case "dropout":
                 return Dropout(rate=self.drop_prob())
+            case "maxout":
+                return Maxout(group_size=self.whole("group_size"))
+            case "lrn":
+                return response_normalization(
+                    self.number("k"), self.whole("n"), self.number("alpha"), self.number("beta")
+                )
             case activation if activation in _ACTIVATIONS:
                 return _ACTIVATIONS[activation]()
         self.fail("a layer of this type cannot stand here")
+
+    def multipliers(self) -> dict[str, Any]:
+        """How strongly weight decay works on this layer."""
+        l1, l2 = self.number("l1_decay_mul", 0), self.number("l2_decay_mul", 1)
+        return {"l1_multiplier": l1 or 1.0, "l2_multiplier": l2}
 
     def vol(self, value: Any, pointer: str, shape: Shape) -> Numbers:
         """The numbers of a Vol that must be `shape` (depth, height, width), in that order."""
@@ -140,6 +163,13 @@ class _Layer:
         return np.array(numbers, np.float64).reshape(height, width, depth).transpose(2, 0, 1)
 
 
+def response_normalization(k: float, n: int, alpha: float, beta: float) -> LocalResponseNormalization:
+    """convnetjs's `lrn`: with an even `n` it looks at n + 1 channels and divides their sum by n."""
+    if n > 0 and n % 2 == 0:
+        n, alpha = n + 1, alpha * (n + 1) / n
+    return LocalResponseNormalization(k=k, n=n, alpha=alpha, beta=beta)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_WEIGHT
 
@@ -152,7 +182,7 @@ def _read_spec(snapshot: list[_Layer], name: str) -> RunSpec:
     if side != height or depth != 1 or not 8 <= side <= 28:
         first.fail(f"an input of {side}×{height}×{depth} does not fit the digits, which are 8×8×1 to 28×28×1")
     if last.type not in _LOSSES:
-        last.fail("the last layer must be softmax or regression")
+        last.fail("the last layer must be softmax, svm or regression")
     spec = RunSpec(
         name=name[:80] or "convnetjs",
         dataset=MnistSpec(crop=side),
@@ -199,7 +229,7 @@ def _read_weights(snapshot: list[_Layer], network: Network) -> None:
                 scale = 1.0
             case _ if described.type == "dropout":
                 scale *= described.drop_prob()
-            case _ if scale != 1 and described.type in ("sigmoid", "tanh"):
+            case _ if scale != 1 and described.type in ("sigmoid", "tanh", "lrn"):
                 described.fail("dropout directly before it works differently in convnetjs and cannot be taken over exactly")
         volume = _volume(planned.output_shape)
     if scale != 1:
@@ -235,6 +265,8 @@ def dump(state: TrainerState) -> bytes:
         match planned.spec:
             case Flatten():
                 continue
+            case Maxout() | LocalResponseNormalization() if incoming != _volume(planned.input_shape):
+                _cannot(planned.name, "looks at a flattened map; convnetjs would look at its channels")
             case Dropout(rate=0):
                 continue
             case Dropout(rate=rate):
@@ -243,8 +275,16 @@ def dump(state: TrainerState) -> bytes:
             case MaxPool2D(pool_size=size, stride=stride):
                 layers.append({**_described("pool", volume), **_window(size, stride, 0), "in_depth": incoming[0]})
             case Conv2D() | Dense() if isinstance(layer, WeightedLayer):
-                layers.append(_write_weighted(layer, planned.spec, incoming, volume, scale))
+                # convnetjs's usual l1_decay_mul is 0; ours is worth writing only if there is a decay.
+                l1 = planned.spec.l1_multiplier if spec.l1 else 0
+                layers.append({**_write_weighted(layer, planned.spec, incoming, volume, scale), "l1_decay_mul": l1})
                 scale = 1.0
+            case Maxout(group_size=group_size):
+                layers.append({**_described("maxout", volume), "group_size": group_size})
+            case LocalResponseNormalization(k=k, n=n, alpha=alpha, beta=beta):
+                if scale != 1:
+                    _cannot(planned.name, "comes directly after dropout, which convnetjs does differently")
+                layers.append({**_described("lrn", volume), "k": k, "n": n, "alpha": alpha, "beta": beta})
             case activation if type(activation) in _NAMES:
                 if scale != 1 and not isinstance(activation, ReLU):
                     _cannot(planned.name, "comes directly after dropout, which convnetjs does differently")
@@ -289,7 +329,7 @@ def _write_weighted(
         sides = (width, height, depth) if isinstance(spec, Conv2D) else (1, 1, numbers.size)
         filters.append(_vol(numbers, *sides))
     biases = _vol(layer.biases.astype(np.float64), 1, 1, layer.biases.size)
-    return {**described, "l1_decay_mul": 0, "l2_decay_mul": 1, "filters": filters, "biases": biases}
+    return {**described, "l2_decay_mul": spec.l2_multiplier, "filters": filters, "biases": biases}
 
 
 def _vol(numbers: Numbers, width: int, height: int, depth: int) -> dict[str, Any]:

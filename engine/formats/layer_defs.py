@@ -13,7 +13,8 @@ made of, with plain values in them, and never executes anything:
 
 What the same words mean here: `l2_decay` and `l1_decay` are divided by the batch size, as convnetjs does when it
 updates; Adadelta's learning rate, which convnetjs ignores, is 1; where the text leaves out `eps`, our own default
-stands. `bias_pref` is not followed: biases begin at zero.
+stands. Where it leaves out `l1_decay_mul`, convnetjs takes 0, and `l1_decay` does nothing; here it works on every layer.
+`bias_pref` is not followed: biases begin at zero.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any, NoReturn
 
 from engine.datasets.mnist import CLASSES
 from engine.errors import FormatError, SpecError
+from engine.formats.convnetjs import response_normalization
 from engine.formats.javascript import Statements
 from engine.shapes import check_run
 from engine.specs import (
@@ -36,6 +38,7 @@ from engine.specs import (
     Dropout,
     LayerSpec,
     LossName,
+    Maxout,
     MaxPool2D,
     MnistSpec,
     MomentumSGD,
@@ -65,17 +68,22 @@ def read_layer_defs(text: str, name: str = "convnetjs") -> RunSpec:
 
 
 _ACTIVATIONS: dict[str, Callable[[], LayerSpec]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
+_LOSSES: dict[str, LossName] = {"softmax": "softmax_cross_entropy", "svm": "hinge", "regression": "mean_squared_error"}
+_MULTIPLIERS = {"l1_decay_mul": "l1_multiplier", "l2_decay_mul": "l2_multiplier"}
 
 _OPTIONS = {
     "input": {"out_sx", "sx", "width", "out_sy", "sy", "height", "out_depth", "depth"},
-    "conv": {"filters", "sx", "sy", "stride", "pad", "bias_pref", "activation", "drop_prob"},
-    "fc": {"num_neurons", "filters", "bias_pref", "activation", "drop_prob"},
+    "conv": {"filters", "sx", "sy", "stride", "pad", "bias_pref", "activation", "group_size", "drop_prob", *_MULTIPLIERS},
+    "fc": {"num_neurons", "filters", "bias_pref", "activation", "group_size", "drop_prob", *_MULTIPLIERS},
     "pool": {"sx", "sy", "stride", "pad"},
     "relu": set(),
     "sigmoid": set(),
     "tanh": set(),
+    "maxout": {"group_size"},
+    "lrn": {"k", "n", "alpha", "beta"},
     "dropout": {"drop_prob"},
     "softmax": {"num_classes"},
+    "svm": {"num_classes"},
     "regression": {"num_neurons"},
 }
 
@@ -101,22 +109,25 @@ def _layers(definitions: list[Any]) -> tuple[int, list[LayerSpec], LossName]:
                         kernel_size=options.square(),
                         stride=options.whole("stride", default=1),
                         padding=options.whole("pad", default=0),
+                        **options.multipliers(),
                     )
                 )
             case "fc":
-                layers.append(Dense(units=options.whole("num_neurons", "filters")))
+                layers.append(Dense(units=options.whole("num_neurons", "filters"), **options.multipliers()))
             case "pool":
                 if options.whole("pad", default=0) != 0:
                     options.fail("pooling with padding is not possible here")
                 layers.append(MaxPool2D(pool_size=options.square(), stride=options.whole("stride", default=2)))
             case "dropout":
                 layers.append(Dropout(rate=options.number("drop_prob", default=0.5)))
-            case "softmax":
-                layers.append(Dense(units=options.whole("num_classes")))
-                loss = "softmax_cross_entropy"
-            case "regression":
-                layers.append(Dense(units=options.whole("num_neurons")))
-                loss = "mean_squared_error"
+            case "maxout":
+                layers.append(options.maxout())
+            case "lrn":
+                k, alpha, beta = (options.number(name, most=1000) for name in ("k", "alpha", "beta"))
+                layers.append(response_normalization(k, options.whole("n"), alpha, beta))
+            case "softmax" | "svm" | "regression":
+                layers.append(Dense(units=options.whole("num_neurons" if options.type == "regression" else "num_classes")))
+                loss = _LOSSES[options.type]
             case activation:
                 layers.append(_ACTIVATIONS[activation]())
         if "activation" in options.values:
@@ -124,7 +135,7 @@ def _layers(definitions: list[Any]) -> tuple[int, list[LayerSpec], LossName]:
         if options.type != "dropout" and "drop_prob" in options.values:
             layers.append(Dropout(rate=options.number("drop_prob", default=0.5)))
     if crop is None or loss is None:
-        raise FormatError("The last layer must be a softmax or a regression layer.")
+        raise FormatError("The last layer must be a softmax, svm or regression layer.")
     return crop, layers, loss
 
 
@@ -153,11 +164,18 @@ class _Options:
             self.fail(f"{names[0]} must be a whole number")
         return value
 
-    def number(self, name: str, default: float) -> float:
+    def number(self, name: str, default: float | None = None, most: float = 1) -> float:
         value = self.values.get(name, default)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
-            self.fail(f"{name} must be a number, at least 0 and below 1")
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < most:
+            self.fail(f"{name} must be a number, at least 0 and below {most:,}")
         return float(value)
+
+    def multipliers(self) -> dict[str, Any]:
+        """How strongly weight decay works on this layer, where the text says so."""
+        return {ours: self.number(name, most=1000) for name, ours in _MULTIPLIERS.items() if name in self.values}
+
+    def maxout(self) -> LayerSpec:
+        return Maxout(group_size=self.whole("group_size", default=2))
 
     def square(self) -> int:
         side = self.whole("sx")
@@ -174,8 +192,10 @@ class _Options:
 
     def activation(self) -> LayerSpec:
         name = self.values["activation"]
+        if name == "maxout":
+            return self.maxout()
         if not isinstance(name, str) or name not in _ACTIVATIONS:
-            self.fail(f"the activation “{str(name)[:40]}” is not known here. Known are: {', '.join(_ACTIVATIONS)}")
+            self.fail(f"the activation “{str(name)[:40]}” is not known here. Known are: {', '.join(_ACTIVATIONS)}, maxout")
         return _ACTIVATIONS[name]()
 
 

@@ -22,7 +22,7 @@ from app.routes.forms import fields_of
 from app.settings import Settings
 from app.templating import ROOT, figure, plain_number
 from engine.presets import PRESETS
-from engine.specs import LAYER_SPECS, Adam, Dense, RunSpec
+from engine.specs import LAYER_SPECS, Adam, AdamW, Dense, RunSpec, tagged
 from tests.app.pages_fixture import RUN_ID, FakeRuns, run_document
 
 HTMX = {"HX-Request": "true"}
@@ -298,6 +298,19 @@ async def test_another_optimizer_starts_with_its_usual_learning_rate() -> None:
     assert {field.get("name") for field in Page(html).all("input")} >= {"beta1", "beta2"}
 
 
+async def test_adamw_shows_its_own_decay_and_takes_a_new_one() -> None:
+    run = run_document()
+    run["optimizer"] = tagged(AdamW())
+    service = FakeRuns(run)
+    own = {"learning_rate": "0.001", "optimizer": "adamw", "beta1": "0.9", "beta2": "0.999", "epsilon": "1e-08"}
+    async with browser(service) as client:
+        html = (await client.get("/")).text
+        await client.patch(f"{RUN}/trainer", data={**trainer(), **own, "weight_decay": "0.1"}, headers=HTMX)
+    assert Page(html).all("input", name="weight_decay")[0]["value"] == "0.01"
+    assert 'value="adamw" selected' in html
+    assert service.asked[0][1].optimizer == AdamW(weight_decay=0.1)
+
+
 async def test_momentum_is_disabled_with_the_reason_where_the_optimizer_has_none() -> None:
     async with browser(FakeRuns(run_document())) as client:
         html = (await client.get("/")).text
@@ -387,6 +400,19 @@ async def test_the_builder_counts_as_one_edits() -> None:
     assert "24×24×8" in html
     assert "12×12×8" in html
     assert "<b>11,738</b>" in html  # 208 + 10·1,152 + 10
+
+
+async def test_decay_multipliers_are_shown_where_they_are_not_one() -> None:
+    html = await edit("/network/builder", network_form({**CONVOLUTION, "l2_multiplier": 0}, DENSE))
+    types = {field["name"]: field.get("type") for field in Page(html).all("input") if "multiplier" in field["name"]}
+    assert types == {
+        "layer-0-l1_multiplier": "hidden",
+        "layer-0-l2_multiplier": None,
+        "layer-1-l1_multiplier": "hidden",
+        "layer-1-l2_multiplier": "hidden",
+    }
+    assert html.count("multiplier&#34;") == 1  # in the text of the network
+    assert "&#34;l2_multiplier&#34;: 0.0" in html
 
 
 @pytest.mark.parametrize("kind", LAYER_SPECS)
@@ -507,18 +533,23 @@ async def test_pasted_convnetjs_code_is_started_with_its_own_trainer() -> None:
     assert (spec.optimizer.name, spec.batch_size) == ("adadelta", 40)
 
 
-async def test_what_the_builder_writes_for_convnetjs_it_reads_back() -> None:
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "hinge", "mean_squared_error"])
+async def test_what_the_builder_writes_for_convnetjs_it_reads_back(loss: str) -> None:
     layers = [
         CONVOLUTION,
         {"type": "relu"},
         POOLING,
+        {"type": "local_response_normalization", "k": 1, "n": 5, "alpha": 0.001, "beta": 0.75},
         {"type": "dense", "units": 20},
+        {"type": "maxout", "group_size": 4},
         {"type": "dropout", "rate": 0.5},
         DENSE,
     ]
-    html = await edit("/network/builder", network_form(*layers, format="convnetjs"))
+    html = await edit("/network/builder", network_form(*layers, format="convnetjs", loss=loss))
     text = unescape(re.search(r"<textarea[^>]*>(.*?)</textarea>", html, re.S)[1])  # type: ignore[index]
-    assert kinds(await edit("/network/text", network_form(DENSE, text=text))) == [layer["type"] for layer in layers]
+    back = await edit("/network/text", network_form(DENSE, text=text))
+    assert kinds(back) == [layer["type"] for layer in layers]
+    assert re.search(rf'<option value="{loss}"[^>]*selected', back)
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,15 @@ from engine.formats import convnetjs, native, read_model
 from engine.losses import LOSSES
 from engine.network import Network
 from engine.specs import (
+    GELU,
+    Conv2D,
     Dense,
     Dropout,
+    Flatten,
     LayerSpec,
     LeakyReLU,
+    LocalResponseNormalization,
+    Maxout,
     MaxPool2D,
     MnistSpec,
     RunSpec,
@@ -49,13 +54,13 @@ def golden(name: str) -> dict[str, Any]:
 
 
 def predicted(state: TrainerState, inputs: list[list[int]]) -> npt.NDArray[Any]:
-    """What our engine makes of images given as bytes, row by row: probabilities, or a regression's plain outputs."""
+    """What our engine makes of images given as bytes, row by row: probabilities, or the plain outputs of a regression or support vector machine."""
     crop = state.spec.dataset.crop
     network = Network(state.spec.network, (1, crop, crop))
     network.parameters[:] = state.parameters
     images = (np.array(inputs) / 255).astype(np.float32).reshape(len(inputs), crop, crop)
     logits = network.logits(np.ascontiguousarray(images.transpose(1, 2, 0))[None])
-    if state.spec.loss == "mean_squared_error":
+    if state.spec.loss in ("mean_squared_error", "hinge"):
         return logits.T
     return LOSSES[state.spec.loss]().probabilities(logits).T
 
@@ -79,7 +84,7 @@ def with_lists(value: Any) -> Any:
 # ---- Both ways -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["digits", "layers", "regression"])
+@pytest.mark.parametrize("name", ["digits", "layers", "regression", "svm"])
 @pytest.mark.parametrize("form", ["objects", "lists"])
 def test_a_network_of_convnetjs_predicts_the_same_here(name: str, form: str) -> None:
     recorded = golden(name)
@@ -95,11 +100,13 @@ def test_our_network_predicts_the_same_in_convnetjs() -> None:
     np.testing.assert_allclose(predicted(state, recorded["inputs"]), recorded["outputs"], rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("name", ["digits", "layers", "regression"])
+@pytest.mark.parametrize("name", ["digits", "layers", "regression", "svm"])
 def test_there_and_back_again(name: str) -> None:
     snapshot = with_lists(golden(name)["snapshot"])
     written = json.loads(convnetjs.dump(convnetjs.load(encoded(snapshot))))
     for before, after in zip(snapshot["layers"], written["layers"], strict=True):
+        if before.get("n") == 2:  # written as the next odd one
+            before |= {"n": 3, "alpha": 4.5}
         for field in before.keys() - {"filters", "biases"}:
             assert after[field] == before[field]
         for one, other in zip(before.get("filters", []), after.get("filters", []), strict=True):
@@ -149,7 +156,11 @@ def refused(snapshot: Any) -> FormatError:
 @pytest.mark.parametrize(
     ("index", "change", "message"),
     [
-        (1, {"layer_type": "maxout"}, "not known"),
+        (1, {"layer_type": "maxout"}, "group_size must be a whole number"),
+        (2, {"layer_type": "lrn", "k": 1, "n": 3, "alpha": "x", "beta": 1}, "alpha must be a number"),
+        (2, {"layer_type": "lrn", "k": 0, "n": 3, "alpha": 1, "beta": 1}, "K of layer 2 must be above 0"),
+        (1, {"l2_decay_mul": None}, "l2_decay_mul must be a number"),
+        (5, {"layer_type": "quadtransform"}, "not known"),
         (1, {"layer_type": "__proto__"}, "not known"),
         (1, {"layer_type": ["conv"]}, "not known"),
         (0, {"layer_type": "relu"}, "first layer"),
@@ -170,8 +181,7 @@ def refused(snapshot: Any) -> FormatError:
         (3, {"drop_prob": 0}, "drop_prob must lie between"),
         (3, {"drop_prob": 1}, "drop_prob must lie between"),
         (7, {"pad": 1}, "pooling with padding"),
-        (-1, {"layer_type": "svm"}, "not known"),
-        (-1, {"layer_type": "relu"}, "must be softmax or regression"),
+        (-1, {"layer_type": "relu"}, "must be softmax, svm or regression"),
         (-1, {"out_depth": 9}, "output must be 1×1×10"),
     ],
 )
@@ -195,7 +205,7 @@ def test_dropout_before_a_bend_is_refused() -> None:
     assert "dropout directly before it" in str(refused(snapshot))
 
 
-@pytest.mark.parametrize("kind", [Softplus(), LeakyReLU()])
+@pytest.mark.parametrize("kind", [Softplus(), LeakyReLU(), GELU()])
 def test_layers_that_convnetjs_lacks_are_not_written(kind: LayerSpec) -> None:
     state = fresh_state(RunSpec(network=(Dense(units=5), kind, Dense(units=10))))
     with pytest.raises(FormatError, match=r"is not among convnetjs's layers\. Save it in Nabla's own format"):
@@ -219,6 +229,27 @@ def test_dropout_that_cannot_be_carried_is_not_written(network: tuple[LayerSpec,
 def test_a_loss_that_convnetjs_does_not_have_is_not_written() -> None:
     with pytest.raises(FormatError, match="Its loss is not among convnetjs's"):
         convnetjs.dump(fresh_state(RunSpec(loss="huber")))
+
+
+@pytest.mark.parametrize("layer", [Maxout(), LocalResponseNormalization()])
+def test_neighbours_of_a_flattened_map_are_not_channels(layer: LayerSpec) -> None:
+    state = fresh_state(RunSpec(network=(Conv2D(), Flatten(), layer, Dense(units=10))))
+    with pytest.raises(FormatError, match="looks at a flattened map"):
+        convnetjs.dump(state)
+
+
+def test_an_even_number_of_neighbours_looks_as_far_as_the_next_odd_one() -> None:
+    state = convnetjs.load(encoded(golden("svm")["snapshot"]))
+    assert state.spec.loss == "hinge"
+    assert LocalResponseNormalization(k=2.0, n=3, alpha=4.5, beta=0.5) in state.spec.network
+    assert state.spec.network[0] == Conv2D(filters=6, kernel_size=3, padding=1, l2_multiplier=0.5)
+
+
+def test_the_multiplier_of_l1_is_written_where_there_is_l1() -> None:
+    network = (Dense(units=5, l1_multiplier=3.0), Dense(units=10))
+    written = [json.loads(convnetjs.dump(fresh_state(RunSpec(network=network, l1=l1)))) for l1 in (0.0, 0.1)]
+    assert [[layer.get("l1_decay_mul") for layer in snapshot["layers"][1:3]] for snapshot in written] == [[0, 0], [3, 1]]
+    assert convnetjs.load(encoded(written[1])).spec.network == network
 
 
 def test_a_network_without_numbers_is_not_written() -> None:

@@ -16,6 +16,8 @@ from engine.specs import (
     Conv2D,
     Dense,
     Dropout,
+    LocalResponseNormalization,
+    Maxout,
     MaxPool2D,
     MomentumSGD,
     Nesterov,
@@ -97,6 +99,19 @@ def test_weight_decay_is_divided_by_the_batch_size_as_convnetjs_does() -> None:
     assert (spec.batch_size, spec.l1, spec.l2) == (4, 0.05, 0.025)
 
 
+def test_maxout_response_normalization_and_support_vectors() -> None:
+    text = START + """, {type:'conv', sx:3, filters:8, activation:'maxout', group_size:4, l2_decay_mul:0.5},
+        {type:'lrn', k:1, n:4, alpha:0.5, beta:0.75}, {type:'fc', num_neurons:8, activation:'maxout', drop_prob:0.5},
+        {type:'maxout'}, {type:'svm', num_classes:10}]"""
+    spec = read_layer_defs(text)
+    assert spec.loss == "hinge"
+    assert spec.network == (
+        Conv2D(filters=8, kernel_size=3, l2_multiplier=0.5), Maxout(group_size=4),
+        LocalResponseNormalization(k=1.0, n=5, alpha=0.625, beta=0.75), Dense(units=8), Maxout(), Dropout(), Maxout(group_size=2),
+        Dense(units=10),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -135,8 +150,13 @@ def test_weight_decay_is_divided_by_the_batch_size_as_convnetjs_does() -> None:
         ("layer_defs = [{type:'input', sx:32, sy:32, depth:3}]", "32×32×3 does not fit"),
         ("layer_defs = [{type:'input', sx:24, sy:24}]", "out_depth must be a whole number"),
         (START + "]", "last layer must be"),
-        (START + ", {type:'svm', num_classes:10}]", "“svm” is not known"),
-        (START + ", {type:'fc', num_neurons:10, activation:'maxout'}]", "“maxout” is not known"),
+        (START + ", {type:'svm', num_neurons:10}]", "no option “num_neurons”"),
+        (START + ", {type:'svm', num_classes:9}]", "10 classes"),
+        (START + ", {type:'fc', num_neurons:10, activation:'gelu'}]", "“gelu” is not known"),
+        (START + ", {type:'fc', num_neurons:9, activation:'maxout'}, {type:'softmax', num_classes:10}]", "groups of 2"),
+        (START + ", {type:'lrn', k:1, n:5, alpha:0.1}]", "beta must be a number"),
+        (START + ", {type:'lrn', k:0, n:5, alpha:0.1, beta:1}, {type:'softmax', num_classes:10}]", "above 0"),
+        (START + ", {type:'fc', num_neurons:5, l2_decay_mul:-1}]", "l2_decay_mul must be a number"),
         (START + ", {type:'fc', num_neurons:true}]", "must be a whole number"),
         (START + ", {type:'fc', num_neurons:1e1}]", "must be a whole number"),
         (START + ", {type:'fc', num_neurons:5, tensor:true}]", "no option “tensor”"),

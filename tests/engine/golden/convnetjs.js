@@ -3,6 +3,9 @@
 // The npm package convnetjs 0.3.0 must be where node finds it (NODE_PATH).
 const convnetjs = require('convnetjs/build/convnet.js');
 
+const print = console.log;
+console.log = console.error; // where convnetjs warns
+
 // convnetjs draws from Math.random; the golden files should be the same each time they are made.
 let state = 1;
 Math.random = () => (state = (state * 48271) % 2147483647) / 2147483647;
@@ -39,6 +42,17 @@ const networks = {
     {type: 'fc', num_neurons: 8, activation: 'tanh'},
     {type: 'regression', num_neurons: 10},
   ],
+  svm: [
+    {type: 'input', out_sx: 12, out_sy: 12, out_depth: 1},
+    {type: 'conv', sx: 3, filters: 6, stride: 1, pad: 1, l2_decay_mul: 0.5, activation: 'maxout'},
+    {type: 'lrn', k: 1, n: 3, alpha: 0.5, beta: 0.75},
+    {type: 'pool', sx: 2, stride: 2},
+    {type: 'conv', sx: 3, filters: 4, activation: 'relu', drop_prob: 0.3},
+    {type: 'maxout', group_size: 2},
+    {type: 'fc', num_neurons: 12, activation: 'maxout', group_size: 3},
+    {type: 'lrn', k: 2, n: 2, alpha: 3, beta: 0.5},
+    {type: 'svm', num_classes: 10},
+  ],
 };
 
 function make(definitions) {
@@ -57,10 +71,10 @@ function make(definitions) {
 
 if (process.argv[2] === 'make') {
   const made = Object.entries(networks).map(([name, definitions]) => [name, make(definitions)]);
-  console.log(JSON.stringify(Object.fromEntries(made)));
+  print(JSON.stringify(Object.fromEntries(made)));
 } else {
   const {snapshot, inputs} = JSON.parse(require('fs').readFileSync(0, 'utf8'));
   const net = new convnetjs.Net();
   net.fromJSON(snapshot);
-  console.log(JSON.stringify(predict(net, inputs, snapshot.layers[0].out_sx)));
+  print(JSON.stringify(predict(net, inputs, snapshot.layers[0].out_sx)));
 }

@@ -15,7 +15,20 @@ import numpy as np
 
 from engine.formats import convnetjs
 from engine.network import Network
-from engine.specs import Conv2D, Dense, Dropout, Flatten, MaxPool2D, MnistSpec, ReLU, RunSpec, Sigmoid, Tanh
+from engine.specs import (
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    LocalResponseNormalization,
+    Maxout,
+    MaxPool2D,
+    MnistSpec,
+    ReLU,
+    RunSpec,
+    Sigmoid,
+    Tanh,
+)
 from engine.trainer import TrainerState, fresh_state
 
 FOLDER = Path(__file__).parent
@@ -27,17 +40,21 @@ OURS = RunSpec(
         Sigmoid(),
         Dropout(rate=0.4),
         MaxPool2D(pool_size=3, stride=2),
-        Conv2D(filters=5, kernel_size=2),
+        Conv2D(filters=10, kernel_size=2, l2_multiplier=2.0),
+        Maxout(),
+        LocalResponseNormalization(k=1.0, n=3, alpha=0.5),
         ReLU(),
         MaxPool2D(),
         Dropout(rate=0.2),
         Flatten(),
         ReLU(),
         Dense(units=12),
+        Maxout(group_size=3),
         Tanh(),
         Dropout(rate=0.0),
         Dense(units=10),
     ),
+    loss="hinge",
 )
 
 
