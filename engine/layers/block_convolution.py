@@ -7,7 +7,7 @@ import numpy as np
 from engine.arrays import Array
 from engine.layers.base import Layer
 from engine.layers.convolution import Convolution
-from engine.layers.winograd import WinogradProduct
+from engine.layers.winograd import POINTS, WinogradProduct
 
 
 class BlockConvolution(Layer):
@@ -59,6 +59,7 @@ def fast_block(convolution: Convolution) -> int | None:
     """
     channels, size = convolution.input_shape[0], convolution.kernel_size
     _, rows, columns = convolution.output_shape
-    if convolution.stride != 1 or channels < 8 or not 3 <= size <= 5 or convolution.padding >= size or rows < 8:
+    if convolution.stride != 1 or channels < 8 or size < 3 or convolution.padding >= size or rows < 6:
         return None
-    return next((block for block in (3, 2) if rows % block == 0 and columns % block == 0), None)
+    possible = (block for block in (3, 2) if block + size - 2 <= len(POINTS))
+    return next((block for block in possible if rows % block == 0 and columns % block == 0), None)

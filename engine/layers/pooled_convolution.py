@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.arrays import Array
 from engine.layers.base import Layer
+from engine.layers.block_convolution import fast_block
 from engine.layers.convolution import Convolution
 from engine.layers.pooling import MaxPool
 from engine.layers.tiled import TiledProduct
@@ -79,8 +80,10 @@ def fast_product(convolution: Convolution, pool: MaxPool) -> Product | None:
     size, window = convolution.kernel_size, pool.pool_size
     if convolution.stride != 1 or pool.stride != window or convolution.padding >= size:
         return None
-    if convolution.input_shape[0] >= 4 and size >= 3 and window in (2, 3) and window + size - 2 <= len(POINTS):
+    if convolution.input_shape[0] >= 3 and size >= 3 and window in (2, 3) and window + size - 2 <= len(POINTS):
         return WinogradProduct(convolution, window)
+    if size > 5 and fast_block(convolution):
+        return None  # Transforms in smaller blocks and then plain pooling are faster than tiles.
     for tile in ((2, 2), (3, 1)):
         if window % tile[0] == 0 and window % tile[1] == 0:
             return TiledProduct(convolution, window, tile)
