@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize, expect, sync_playwright
 
 from tests.browser.digits import Digits
 from tests.browser.server import CHROMIUM, CHROMIUM_FLAGS, Server, running_server
@@ -30,6 +30,7 @@ addEventListener("securitypolicyviolation", event =>
 @pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as started:
+        expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
         yield started
 
 

@@ -80,8 +80,7 @@ def test_the_digits_page_is_clean(
     assert overflow(page) == []
 
 
-@SCREENS
-@SCHEMES
+@pytest.mark.parametrize(("viewport", "scheme"), [(WIDE, "light"), (PHONE, "dark")], ids=["wide-light", "phone-dark"])
 def test_the_other_pages_are_clean(
     new_context: Callable[..., BrowserContext],
     visit: Callable[..., Digits],

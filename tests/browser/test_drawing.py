@@ -29,6 +29,11 @@ MEASURE = """
   }).observe(bars, { subtree: true, childList: true, characterData: true, attributes: true });
 }
 """
+# The bars as they are drawn, and the pixels of one map.
+SEEN = """
+() => [...document.querySelectorAll("probability-bars i")].map(bar => bar.style.getPropertyValue("--value")).join()
+  + document.querySelector("layer-banks .tile:not(.filter) canvas").toDataURL()
+"""
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -49,10 +54,15 @@ def test_a_drawn_digit_is_answered_and_stays_as_a_probe(visit: Callable[..., Dig
     digits.draw(SEVEN)
     expect(digits.page.get_by_role("radio", name="My drawing")).to_be_checked()
     expect(digits.answer()).to_have_text(re.compile(r"^Its answer: \d$"))
-    first, step = digits.bars, digits.update
-    assert sum(float(text.rstrip(" %\u2009")) for text in first) == pytest.approx(100, abs=1)
-    digits.until_update(step + 50)
-    until(digits.page, lambda: digits.bars != first, "the bars move as the network learns")
+    assert sum(float(text.rstrip(" %\u2009")) for text in digits.bars) == pytest.approx(100, abs=1)
+
+    def seen() -> str:
+        """Bars to four digits and the picture of a map: nothing has been drawn since, so only the network changes them."""
+        return str(digits.page.evaluate(SEEN))
+
+    first = seen()
+    digits.until_update(digits.update + 50)
+    until(digits.page, lambda: seen() != first, "bars and maps move as the network learns")
     expect(digits.page.get_by_role("radio", name="My drawing")).to_be_checked()
 
 
