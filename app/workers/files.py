@@ -29,7 +29,7 @@ def export(state: TrainerState, format: FormatName) -> tuple[str, str, bytes]:
     name = re.sub(r"[^a-z0-9]+", "-", state.spec.name.lower()).strip("-")[:40] or "network"
     filename = f"{name}-{state.steps}{chosen.ending}"
     if chosen.ending.endswith(".py"):
-        filename = filename.replace("-", "_")  # Python can import it
+        filename = re.sub(r"^(?=\d)", "network_", filename.replace("-", "_"))  # so that Python can import it
     return filename, MEDIA_TYPES[PurePath(filename).suffix], chosen.write(state)
 
 
