@@ -280,7 +280,10 @@ class LiveRuns:
         self._persist(held)
 
     def _persist(self, held: Held) -> None:
-        self._post(runs.update, to_store(held.channel.run, held.spec))
+        stored = to_store(held.channel.run, held.spec)
+        if held.state == "queued":  # waiting for a worker is nothing to come back to
+            stored = replace(stored, state=held.wish, sentence=SENTENCES[held.wish])
+        self._post(runs.update, stored)
 
     def _post(self, work: Any, *values: Any) -> None:
         try:

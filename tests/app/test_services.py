@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from app.errors import BadRequest, Busy, Conflict, NotFound, Problem, Unprocessable
-from app.services.runs import RunChanges
+from app.services.runs import RunChanges, Runs
+from app.settings import Settings
+from app.store.database import Database
+from app.workers.pool import Pool
 from engine.specs import Conv2D, Dense, StopSpec
 from tests.app.small_runs import parse, service, small, until, weights
 
@@ -87,6 +90,24 @@ def test_the_same_idempotency_key_makes_one_run(tmp_path: Path) -> None:
                 await runs.create(small(seed=2), state="paused", idempotency_key="k")
             assert (await runs.create(small(), state="paused"))["id"] != created[0]["id"]
             assert len((await runs.list())["items"]) == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_run_that_never_got_to_a_worker_is_what_was_asked_for_after_a_restart(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        settings = Settings(data=tmp_path, workers=1)
+        runs = Runs(Pool(settings), Database(tmp_path), settings)
+        await runs.start()
+        asked = [asyncio.ensure_future(runs.create(small(), state=state)) for state in ("paused", "running")]
+        while len((await runs.list())["items"]) < 2:
+            await asyncio.sleep(0)
+        ids = [run["id"] for run in (await runs.list())["items"]]
+        await runs.close()  # the worker is still starting
+        await asyncio.gather(*asked, return_exceptions=True)
+        async with service(tmp_path) as runs:
+            states = [(await until(runs, id, lambda run: run["state"] != "queued"))["state"] for id in ids]
+            assert sorted(states) == ["paused", "running"]
 
     asyncio.run(scenario())
 
