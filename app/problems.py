@@ -24,7 +24,7 @@ from starlette.types import Scope
 from app.errors import MEDIA_TYPE, BadRequest, Internal, NoSuchRun, NotFound, Problem, Unprocessable
 from app.templating import environment, problem_page
 from engine.errors import DatasetError, EngineError, FormatError, SpecError
-from engine.specs import DATASET_SPECS, LAYER_SPECS, OPTIMIZER_SPECS, RunSpec, StopSpec
+from engine.specs import DATASET_SPECS, LAYER_SPECS, OPTIMIZER_SPECS, SCHEDULE_SPECS, RunSpec, StopSpec
 
 MOST_ERRORS = 5
 LONGEST_ECHO = 24
@@ -227,7 +227,8 @@ def _length(kind: str, context: Mapping[str, Any]) -> str:
 def _ranges() -> dict[str, Interval]:
     """The legal range of every hyperparameter by its name, from the annotations in engine.specs."""
     found: dict[str, Interval] = {}
-    for spec in (RunSpec, StopSpec, *DATASET_SPECS.values(), *OPTIMIZER_SPECS.values(), *LAYER_SPECS.values()):
+    kinds = (DATASET_SPECS, OPTIMIZER_SPECS, SCHEDULE_SPECS, LAYER_SPECS)
+    for spec in (RunSpec, StopSpec, *(spec for kind in kinds for spec in kind.values())):
         for name, hint in get_type_hints(spec, include_extras=True).items():
             for annotation in (hint, *get_args(hint)):
                 for item in getattr(annotation, "__metadata__", ()):

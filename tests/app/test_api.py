@@ -13,7 +13,7 @@ from app.routes.api.answering import json_pieces
 from app.services.datasets import Datasets
 from engine.datasets.mnist import FOLDER
 from engine.presets import PRESETS
-from engine.specs import LAYER_SPECS, Adam, Dense, MnistSpec, RunSpec, StopSpec
+from engine.specs import LAYER_SPECS, Adam, AdamW, Cosine, Dense, MnistSpec, RunSpec, StopSpec
 from tests.app.double import RunsDouble, app_with, client_of
 
 pytestmark = pytest.mark.anyio
@@ -43,9 +43,13 @@ async def test_a_whole_spec_comes_through_as_it_was_sent() -> None:
     spec = RunSpec(
         name="Ziffern",
         dataset=MnistSpec(train_size=1000, validation_size=100, crop=28),
-        network=(Dense(units=30), Dense(units=10)),
-        optimizer=Adam(learning_rate=0.003),
-        loss="mean_squared_error",
+        network=(Dense(units=30, l1_multiplier=2.0), Dense(units=10, l2_multiplier=0.0)),
+        optimizer=AdamW(learning_rate=0.003, weight_decay=0.2),
+        loss="huber",
+        huber_delta=0.5,
+        class_weights=(0.0, *(1.5,) * 9),
+        schedule=Cosine(steps=500, final=0.1, warm_up=50),
+        clip_norm=3.0,
         batch_size=64,
         l1=0.5,
         l2=0.0,

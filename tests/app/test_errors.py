@@ -95,7 +95,7 @@ async def test_an_unexpected_error_says_nothing_of_itself(caplog: pytest.LogCapt
     [
         ({"optimizer": {"name": "sgd", "learning_rate": 0}}, "/optimizer/learning_rate", "Learning rate must be greater than 0 and at most 100; it was 0."),
         ({"optimizer": {"name": "momentum", "momentum": 1}}, "/optimizer/momentum", "Momentum must be at least 0 and less than 1; it was 1."),
-        ({"optimizer": {"name": "lion"}}, "/optimizer", "The kind of optimizer must be one of: sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam."),
+        ({"optimizer": {"name": "lion"}}, "/optimizer", "The kind of optimizer must be one of: sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, adamw."),
         ({"batch_size": 2.5}, "/batch_size", "Batch size must be a whole number."),
         ({"batch_size": "20"}, "/batch_size", "Batch size must be a whole number."),
         ({"batch_size": True}, "/batch_size", "Batch size must be a whole number."),
@@ -116,6 +116,10 @@ async def test_an_unexpected_error_says_nothing_of_itself(caplog: pytest.LogCapt
             "/loss",
             "Loss must be one of: softmax_cross_entropy, mean_squared_error, hinge, huber, binary_cross_entropy.",
         ),
+        ({"schedule": {"name": "cosine", "steps": 0}}, "/schedule/steps", "Steps must be at least 1 and at most 1,000,000,000; it was 0."),
+        ({"schedule": {"name": "cyclic"}}, "/schedule", None),
+        ({"clip_norm": 0}, "/clip_norm", "Clip norm must be greater than 0 and at most 1,000,000; it was 0."),
+        ({"class_weights": [1, -1]}, "/class_weights/1", None),
         ([], None, "The body must be an object with named fields."),
     ],
 )  # fmt: skip
