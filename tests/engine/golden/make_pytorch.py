@@ -43,6 +43,12 @@ def layer(spec: specs.LayerSpec, input_shape: Shape) -> nn.Module:
             return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), spec.units))
         case specs.Conv2D():
             return nn.Conv2d(channels, spec.filters, spec.kernel_size, spec.stride, spec.padding)
+        case specs.Conv1D():  # the rows of a map are channels of a sequence there
+            filters = nn.Conv1d(channels * input_shape[1], spec.filters, spec.kernel_size, spec.stride, spec.padding)
+            return nn.Sequential(nn.Flatten(1, 2), filters, nn.Unflatten(1, (spec.filters, 1)))
+        case specs.MaxPool1D():
+            rows = nn.Unflatten(1, (channels, input_shape[1]))
+            return nn.Sequential(nn.Flatten(1, 2), nn.MaxPool1d(spec.pool_size, spec.stride), rows)
         case specs.MaxPool2D():
             return nn.MaxPool2d(spec.pool_size, spec.stride)
         case specs.AveragePool2D():

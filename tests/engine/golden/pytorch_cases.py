@@ -168,6 +168,8 @@ LAYER_CASES = [
     LayerCase(specs.Conv2D(filters=3, kernel_size=3, stride=2, padding=1)),
     LayerCase(specs.Conv2D(filters=7, kernel_size=1), (5, 4, 6)),
     LayerCase(specs.Conv2D(filters=2, kernel_size=7, stride=3, padding=3), (1, 14, 13)),
+    LayerCase(specs.Conv1D(filters=3, kernel_size=4, stride=2, padding=3)),
+    LayerCase(specs.Conv1D(filters=4, kernel_size=5, padding=2), (3, 1, 20)),
     LayerCase(specs.MaxPool2D(pool_size=3, stride=1)),
     LayerCase(specs.MaxPool2D(pool_size=2, stride=3)),
     LayerCase(specs.LeakyReLU(slope=0.3), (12,)),
@@ -179,6 +181,17 @@ NETWORK_CASES = [
     NetworkCase("kernel 5 pool 3", convolutional(5, 1, 2, 3), (2, 15, 15)),
     NetworkCase("kernel 7", convolutional(7, 1, 3, 2), (1, 14, 14)),
     NetworkCase("stride 2", convolutional(3, 2, 1, 2), (3, 13, 11)),
+    NetworkCase(
+        "sequences",
+        (
+            specs.Conv1D(filters=6, kernel_size=5, padding=2),
+            specs.ReLU(),
+            specs.MaxPool1D(),
+            specs.Conv1D(filters=5, kernel_size=3),
+            specs.Dense(units=4),
+        ),
+        (2, 3, 20),
+    ),
     NetworkCase("dense", (specs.Dense(units=30), specs.Sigmoid(), specs.Dense(units=20), specs.Softplus(), specs.Dense(units=10)), (1, 7, 7)),
 ]
 LOSS_CASES = [LossCase(loss, weighted) for loss in LOSSES for weighted in (False, True)]
