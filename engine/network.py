@@ -16,6 +16,7 @@ from engine.layers.fusion import fuse
 from engine.losses import Loss
 from engine.shapes import EVALUATION_CHUNK, LayerPlan, estimate_bytes, plan
 from engine.specs import LayerSpec
+from engine.tape import Tape, can_be_taped
 
 PART_BYTES = 32 * 2**20
 """What the arrays of one part of a batch may take, by `estimate_bytes`, which is generous: some 40 digits."""
@@ -64,7 +65,8 @@ class Network:
         self.l2_mask = self._make_decay_mask("l2_multiplier")
         self._earlier_gradients = np.zeros(size, dtype)
         self._example_bytes = estimate_bytes(specs, input_shape, 1) - estimate_bytes(specs, input_shape, 0)
-        self._training = Chain(fuse(self.layers))
+        taped = can_be_taped(self.layers)
+        self._training = Tape(self.layers, self.parameters, self.gradients) if taped else Chain(fuse(self.layers))
         self._evaluation = Chain(fuse(self._make_layers(self.gradients)))
         self._tracing = self._make_layers(np.zeros(size, dtype))
 
