@@ -56,7 +56,8 @@ def test_the_digits_page(name: str, scheme: str, size: ViewportSize, run: str, f
     take(context, server, api, run, folder / f"{name}.png")
 
 
-def test_the_list_of_runs(run: str, folder: Path, server: Server, new_context: Callable[..., BrowserContext]) -> None:
+@pytest.mark.usefixtures("run")
+def test_the_list_of_runs(folder: Path, server: Server, new_context: Callable[..., BrowserContext]) -> None:
     page = new_context(viewport=ViewportSize(width=1440, height=700)).new_page()
     page.goto(f"{server.url}/runs")
     expect(page.get_by_role("heading", name="My runs")).to_be_visible()
