@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from engine.specs import Adam, Dense, MnistSpec, MomentumSGD, ReLU, RunSpec, StopSpec
+from engine.specs import Adam, Cosine, Dense, MnistSpec, MomentumSGD, ReLU, RunSpec, StopSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,18 @@ _ALL = (
         description="The same network, trained by stochastic gradient descent with momentum: one learning rate for all "
         "weights, and yours to choose.",
         spec=RunSpec(name="digits-sgd", optimizer=MomentumSGD(learning_rate=0.01, momentum=0.9), stop=StopSpec(epochs=20)),
+    ),
+    Preset(
+        name="digits-quick",
+        title="98 % in half a pass",
+        description="The same network in a hurry: the learning rate grows for 150 updates, higher than it could stay, and "
+        "then falls along a cosine. 98 of 100 test digits are right after 28,000 examples, a few seconds.",
+        spec=RunSpec(
+            name="digits-quick",
+            optimizer=Adam(learning_rate=0.012),
+            schedule=Cosine(warm_up=150, steps=1_250, final=0.02),
+            stop=StopSpec(steps=1_400),
+        ),
     ),
     Preset(
         name="digits-dense",

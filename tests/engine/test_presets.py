@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from time import process_time
+
 import pytest
 
 from engine.datasets.mnist import load_mnist
@@ -9,6 +12,7 @@ from engine.evaluation import evaluate
 from engine.presets import PRESETS
 from engine.specs import Adadelta, RunSpec
 from engine.trainer import Trainer
+from engine.training import train
 from engine.validation import read_run_spec
 
 
@@ -30,6 +34,21 @@ def test_digits_is_the_page_of_convnetjs() -> None:
     assert (spec.batch_size, spec.dataset.crop, spec.dataset.test_crops) == (20, 24, 4)
     assert spec.l2 * spec.batch_size == pytest.approx(0.001)  # convnetjs divides its 0.001 by the batch size
     assert spec == RunSpec(stop=spec.stop)
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3, 4, 5))])
+def test_98_percent_in_half_a_pass(seed: int) -> None:
+    """Test accuracy on the centres of all 10,000 images; measured 98.4 to 98.6 %, in 3 s of one core."""
+    trainer = Trainer(replace(PRESETS["digits-quick"].spec, seed=seed), load_mnist())
+    started = process_time()
+    reports = list(train(trainer))
+    seconds = process_time() - started
+    accuracy = evaluate(trainer, "test").accuracy
+    print(f"\nseed {seed}: {accuracy:.2%} after {trainer.examples:,} examples, {seconds:.1f} s of processor time")
+    assert reports[-1].stopped == ["steps"]
+    assert trainer.examples == 28_000
+    assert accuracy is not None
+    assert accuracy >= 0.98
 
 
 @pytest.mark.long
