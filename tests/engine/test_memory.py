@@ -1,0 +1,72 @@
+"""Memory of runs, as the system counts it: no more than is promised before they are built, and the digits only once."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.datasets.mnist import load_mnist
+from engine.evaluation import evaluate
+from engine.shapes import estimate_bytes
+from engine.specs import Adam, Conv2D, Dense, MnistSpec, ReLU, RunSpec
+from engine.trainer import Trainer
+
+TRAINERS = 10
+IMAGES = MnistSpec(validation_size=256)
+SPECS = {
+    "digits": RunSpec(dataset=IMAGES),
+    "dense": RunSpec(
+        dataset=IMAGES, network=(Dense(units=100), ReLU(), Dense(units=10)), optimizer=Adam(), batch_size=128
+    ),
+    "large batches": RunSpec(
+        network=(Conv2D(filters=8, kernel_size=3), ReLU(), Conv2D(filters=8, kernel_size=3, stride=2), Dense(units=10)),
+        dataset=MnistSpec(validation_size=256, crop=20),
+        batch_size=256,
+    ),
+}
+KEPT_FOR_EACH_EXAMPLE = 8
+"""Beside the network a trainer keeps the order of its training examples, an int64 for each."""
+
+
+def private_bytes() -> int:
+    """What this process has for itself; the memory-mapped digits, which all share, are not in it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+
+
+def grown(spec: RunSpec) -> list[int]:
+    """Private bytes after each of `TRAINERS` trainers that train and evaluate, since the first one was there.
+
+    The first pays for what all share, such as the work space of the linear algebra.
+    """
+    dataset = load_mnist()
+    trainers = []
+    sizes = []
+    for number in range(TRAINERS + 1):
+        trainers.append(Trainer(spec, dataset))
+        for _ in range(3):
+            trainers[-1].step()
+        evaluate(trainers[-1], "validation")
+        assert np.shares_memory(trainers[-1].splits["train"].images, dataset.train.images)
+        if number == 0:
+            first = private_bytes()
+        sizes.append(private_bytes() - first)
+    return sizes[1:]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("name", SPECS)
+def test_ten_trainers_take_no_more_than_was_promised(name: str) -> None:
+    spec = SPECS[name]
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        sizes = fresh.submit(grown, spec).result()
+    shape = (1, spec.dataset.crop, spec.dataset.crop)
+    promised = estimate_bytes(spec.network, shape, spec.batch_size) + KEPT_FOR_EACH_EXAMPLE * spec.dataset.train_size
+    print(f"{name}: {sizes[-1] / TRAINERS / 2**20:.1f} MB a run, promised {promised / 2**20:.1f} MB")
+    assert sizes[-1] <= TRAINERS * promised
+    assert promised < 10 * sizes[-1] / TRAINERS, "a promise that says something"
