@@ -11,7 +11,7 @@ import numpy.typing as npt
 from engine import specs as spec_types
 from engine.arrays import Array, Shape, check_shape
 from engine.initializers import glorot_uniform, he_normal
-from engine.layers import Dropout, Layer, WeightedLayer, make_layer
+from engine.layers import BatchNormalization, Dropout, Layer, WeightedLayer, make_layer
 from engine.layers.fusion import fuse
 from engine.losses import Loss
 from engine.shapes import EVALUATION_CHUNK, LayerPlan, estimate_bytes, plan
@@ -89,6 +89,8 @@ class Network:
             if isinstance(layer, WeightedLayer):
                 draw = he_normal if _meets_relu(specs[index + 1 :]) else glorot_uniform
                 layer.weights[...] = draw(layer.weight_shape, rng)
+            elif isinstance(layer, BatchNormalization):
+                layer.begin()
         return network
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -102,6 +104,8 @@ class Network:
                 if training and rng is None:
                     raise TypeError("Training with dropout draws at random: give forward a generator, rng=….")
                 layer.rng = rng if training else None
+            elif isinstance(layer, BatchNormalization):
+                layer.training = training
         return self._training.forward(self._as_inputs(inputs))
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -197,7 +201,7 @@ class Network:
         """The layer's own `multiplier` (1 if it has none) for every weight, 0 for every bias: biases are not decayed."""
         mask = np.zeros_like(self.parameters)
         for layer, planned in zip(self._make_layers(mask), self.plan, strict=True):
-            if layer.weight_gradients is not None:
+            if layer.weight_gradients is not None and layer.decays:
                 layer.weight_gradients[...] = getattr(planned.spec, multiplier, 1)
         return mask
 
@@ -233,6 +237,7 @@ def _meets_relu(following: Sequence[LayerSpec]) -> bool:
         spec_types.AveragePool2D,
         spec_types.GlobalAveragePool2D,
         spec_types.LocalResponseNormalization,
+        spec_types.BatchNormalization,
         spec_types.Dropout,
         spec_types.Flatten,
     )

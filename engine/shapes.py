@@ -18,6 +18,7 @@ from engine.specs import (
     MAX_PARAMETERS,
     MAX_RUN_BYTES,
     AveragePool2D,
+    BatchNormalization,
     Conv1D,
     Conv2D,
     Dense,
@@ -198,6 +199,9 @@ def _plan_layer(specs: Sequence[LayerSpec], index: int, shape: Shape) -> LayerPl
             parameters = filters * shape[0] * size**2 + filters
             multiply_adds = prod(output_shape) * shape[0] * size**2
             formula = f"{filters}·{size}·{size}·{shape[0]} + {filters} = {parameters:,}"
+        case BatchNormalization():
+            parameters, multiply_adds = 4 * shape[0], prod(shape)
+            formula = f"4·{shape[0]} = {parameters:,}"  # scale, shift, running mean and running variance
         case Conv1D(filters=filters, kernel_size=size):
             channels, height, _ = shape
             parameters = filters * channels * height * size + filters
@@ -287,12 +291,20 @@ def _map_size(shape: Shape, layer: str, field: str) -> tuple[int, int]:
     return shape[1], shape[2]
 
 
+_NUMBERED: dict[type[LayerSpec], str] = {
+    Conv2D: "Convolution",
+    Conv1D: "1-D convolution",
+    Dense: "Dense",
+    BatchNormalization: "Batch normalization",
+}
+
+
 def _name(specs: Sequence[LayerSpec], index: int) -> str:
-    """What a person calls the layer; convolutions and dense layers are numbered where there are several."""
+    """What a person calls the layer; those with parameters are numbered where there are several."""
     spec = specs[index]
     match spec:
-        case Conv2D() | Conv1D() | Dense():
-            name = {Conv2D: "Convolution", Conv1D: "1-D convolution", Dense: "Dense"}[type(spec)]
+        case Conv2D() | Conv1D() | Dense() | BatchNormalization():
+            name = _NUMBERED[type(spec)]
             alike = [i for i, other in enumerate(specs) if type(other) is type(spec)]
             return f"{name} {alike.index(index) + 1}" if len(alike) > 1 else name
         case MaxPool2D(pool_size=size):

@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Interval, Len, doc
 
+MAX_BATCH_SIZE = 1024
+
 # ---- Ranges with their help text: what it is, too small, too large ---------------------------------------------------
 
 Filters: TypeAlias = Annotated[int, Interval(ge=1, le=512), doc("Number of filters: how many different patterns the layer looks for.")]
@@ -36,11 +38,15 @@ NormOffset: TypeAlias = Annotated[float, Interval(gt=0, le=1000), doc("k, what i
 NormScale: TypeAlias = Annotated[float, Interval(ge=0, le=1000), doc("α, how strongly the neighbours' squares press a value down. 0: not at all.")]
 NormPower: TypeAlias = Annotated[float, Interval(ge=0, le=10), doc("β, the power of what each value is divided by. 0: no division.")]
 
+Memory: TypeAlias = Annotated[float, Interval(ge=0, lt=1), doc("How much of the running mean and variance is kept when a batch is added. Near 1: many batches count.")]
+SmallVariance: TypeAlias = Annotated[float, Interval(gt=0, le=1), doc("Added to each variance, so that a map that never changes is not divided by zero.")]
+
 LearningRate: TypeAlias = Annotated[float, Interval(gt=0, le=100), doc("How far one update moves the weights. Too small: slow. Too large: the loss jumps or grows.")]
 Momentum: TypeAlias = Annotated[float, Interval(ge=0, lt=1), doc("How much of the last step is kept in the next one. 0: none. Near 1: fast, but it overshoots.")]
 DecayRate: TypeAlias = Annotated[float, Interval(ge=0, lt=1), doc("How slowly a running average forgets. Near 1: a long memory.")]
 Epsilon: TypeAlias = Annotated[float, Interval(gt=0, le=1), doc("A small number that keeps a division from being by zero.")]
-BatchSize: TypeAlias = Annotated[int, Interval(ge=1, le=1024), doc("How many examples are averaged for one update. Small: noisy and quick. Large: smooth, and each update costs more.")]
+Cores: TypeAlias = Annotated[int, Interval(ge=1, le=2), doc("In how many shares each batch is summed up, so that as many cores can work on it. The order of sums, and so the last bits of the run, depend on it.")]
+BatchSize: TypeAlias = Annotated[int, Interval(ge=1, le=MAX_BATCH_SIZE), doc("How many examples are averaged for one update. Small: noisy and quick. Large: smooth, and each update costs more.")]
 L1: TypeAlias = Annotated[float, Interval(ge=0, le=10), doc("L1 weight decay. Pulls every weight towards zero by the same amount, so that many become exactly small.")]
 L2: TypeAlias = Annotated[float, Interval(ge=0, le=10), doc("L2 weight decay. Pulls every weight towards zero in proportion to its size, against overfitting.")]
 DecayMultiplier: TypeAlias = Annotated[float, Interval(ge=0, le=1000), doc("How strongly the run's weight decay works on this layer. 0: not at all. 1: like on any other.")]
@@ -196,6 +202,15 @@ class LocalResponseNormalization:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchNormalization:
+    """Each map is brought to mean 0 and variance 1, by the batch while training and by running values after, then scaled and shifted as learned."""
+
+    memory: Memory = 0.9
+    epsilon: SmallVariance = 1e-5
+    type: Literal["batch_normalization"] = "batch_normalization"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dropout:
     """Switches units off at random while training and scales the others up (inverted dropout); idle when predicting."""
 
@@ -226,6 +241,7 @@ LayerSpec: TypeAlias = (
     | GELU
     | Maxout
     | LocalResponseNormalization
+    | BatchNormalization
     | Dropout
     | Flatten
 )
@@ -246,6 +262,7 @@ LAYER_SPECS: Mapping[str, type[LayerSpec]] = MappingProxyType(
         "gelu": GELU,
         "maxout": Maxout,
         "local_response_normalization": LocalResponseNormalization,
+        "batch_normalization": BatchNormalization,
         "dropout": Dropout,
         "flatten": Flatten,
     }
@@ -446,6 +463,7 @@ class RunSpec:
     schedule: ScheduleSpec = field(default_factory=Constant)
     clip_norm: ClipNorm | None = None
     batch_size: BatchSize = 20
+    cores: Cores = 1
     l1: L1 = 0.0
     l2: L2 = 0.00005
     """convnetjs's page says 0.001 and divides it by its batch size of 20; here it is not divided by anything."""

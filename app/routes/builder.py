@@ -35,6 +35,7 @@ LAYER_TITLES = {
     "gelu": "GELU",
     "maxout": "Maxout",
     "local_response_normalization": "Local response normalization",
+    "batch_normalization": "Batch normalization",
     "dropout": "Dropout",
     "flatten": "Flatten",
 }

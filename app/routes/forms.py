@@ -44,6 +44,7 @@ LABELS = {
     "rate": "rate",
     "slope": "slope",
     "group_size": "group",
+    "memory": "memory",
     "k": "k",
     "n": "channels n",
     "alpha": "α",

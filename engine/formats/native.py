@@ -8,8 +8,9 @@
     ARRAY = {"dtype": "float32", "shape": [length], "base64": little-endian bytes}
 
 `parameters` holds for each layer that has any its weights, then its biases; a convolution's weights are (filters,
-channels, height, width), a dense layer's (units, inputs) with the inputs in the order channels, height, width. The
-generators are NumPy's PCG64.
+channels, height, width), a dense layer's (units, inputs) with the inputs in the order channels, height, width; a batch
+normalization's are its scales and shifts, and then come its running means and variances. The generators are NumPy's
+PCG64.
 
 Reading trusts nothing: only what stands above is accepted, no field more or less, and an array's length is computed
 from the network and compared with the declared and with the encoded one before a byte of it is decoded.

@@ -18,6 +18,7 @@ from engine.shapes import LayerPlan
 from engine.specs import (
     GELU,
     AveragePool2D,
+    BatchNormalization,
     Conv1D,
     Conv2D,
     Dense,
@@ -103,6 +104,9 @@ def _call(layer: LayerPlan) -> tuple[Function | None, str]:
         case LocalResponseNormalization(k=k, n=n, alpha=alpha, beta=beta):
             values = f"k={number(k)}, n={n}, alpha={number(alpha)}, beta={number(beta)}"
             return plain.local_response_normalization, f"local_response_normalization(a, {values})"
+        case BatchNormalization(epsilon=epsilon):
+            values = f"{weights}, statistics_{layer.index + 1}, epsilon={number(epsilon)}"
+            return plain.batch_normalization, f"batch_normalization(a, {values})"
         case ReLU():
             return plain.relu, "relu(a)"
         case LeakyReLU(slope=slope):
@@ -128,10 +132,10 @@ def _weights(network: Network) -> str:
     lines = [f"PARAMETERS = np.frombuffer(base64.b64decode({script.encoded(network.parameters)}), '<f4')"]
     start = 0
     for index, layer in enumerate(network.layers, 1):
-        if layer.weights is None or layer.biases is None:
-            continue
-        for name, array in ((f"weights_{index}", layer.weights), (f"biases_{index}", layer.biases)):
+        for name, array in (("weights", layer.weights), ("biases", layer.biases), ("statistics", layer.statistics)):
+            if array is None:
+                continue
             shape = ", ".join(map(str, array.shape))
-            lines.append(f"{name} = PARAMETERS[{start}:{start + array.size}].reshape({shape})")
+            lines.append(f"{name}_{index} = PARAMETERS[{start}:{start + array.size}].reshape({shape})")
             start += array.size
     return "\n".join(lines)

@@ -22,6 +22,7 @@ from engine.shapes import LayerPlan
 from engine.specs import (
     GELU,
     AveragePool2D,
+    BatchNormalization,
     Conv1D,
     Conv2D,
     Dense,
@@ -136,6 +137,10 @@ def _add_layer(graph: Graph, layer: Layer, planned: LayerPlan, values: str) -> s
         for name, array in (("weights", layer.weights), ("biases", layer.biases))
         if array is not None
     ]
+    if layer.statistics is not None:
+        running = (layer.statistics[0], np.maximum(layer.statistics[1], 0))
+        names = (f"network.{planned.index}.{name}" for name in ("means", "variances"))
+        parameters += [graph.constant(array.astype(np.float32), name) for array, name in zip(running, names, strict=True)]
     match planned.spec:
         case Dense():
             return graph.add("Gemm", graph.add("Flatten", values, axis=1), *parameters, transB=1)
@@ -162,6 +167,8 @@ def _add_layer(graph: Graph, layer: Layer, planned: LayerPlan, values: str) -> s
             maps = graph.reshape(values, channels, *(place or (1, 1)))
             normalized = graph.add("LRN", maps, size=n, alpha=alpha, beta=beta, bias=k)
             return graph.reshape(normalized, *planned.output_shape)
+        case BatchNormalization(epsilon=epsilon):
+            return graph.add("BatchNormalization", values, *parameters, epsilon=epsilon)
         case ReLU():
             return graph.add("Relu", values)
         case LeakyReLU(slope=slope):

@@ -74,6 +74,14 @@ def local_response_normalization(a: Array, k: float, n: int, alpha: float, beta:
     return z
 
 
+def batch_normalization(a: Array, weights: Array, biases: Array, statistics: Array, epsilon: float) -> Array:
+    """`z[c] = γ (a[c] − μ) / √(σ² + ε) + β`, the statistics being the running means μ and variances σ² of each channel."""
+    scales = weights / np.sqrt(np.maximum(statistics[1], 0) + epsilon)
+    channels = (-1, *[1] * (a.ndim - 2))
+    z: Array = (a - statistics[0].reshape(channels)) * scales.reshape(channels) + biases.reshape(channels)
+    return z
+
+
 def relu(a: Array) -> Array:
     """`max(a, 0)`."""
     return np.maximum(a, 0)

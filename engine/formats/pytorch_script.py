@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from engine.arrays import Array
 from engine.formats import script
 from engine.formats.trained import cannot, margin, number, trained_network
+from engine.network import Network
 from engine.shapes import LayerPlan
 from engine.specs import (
     GELU,
     AveragePool2D,
+    BatchNormalization,
     Conv1D,
     Conv2D,
     Dense,
@@ -89,12 +94,36 @@ def dump(state: TrainerState) -> bytes:
         + "    return torch.cat([probabilities(model.eval()(prepare(portion))) for portion in images.split(500)])\n\n",
         "def probabilities(z):\n" + '    """Of logits (N, 10)."""\n' + _PROBABILITIES[state.spec.loss] + "\n",
         _READ_IDX,
-        f"parameters = bytearray(base64.b64decode({script.encoded(network.parameters)}))",
+        f"parameters = bytearray(base64.b64decode({script.encoded(_learned(network))}))",
         "# Layer by layer, weights before biases: the order of model.parameters().",
         "nn.utils.vector_to_parameters(torch.frombuffer(parameters, dtype=torch.float32), model.parameters())",
+        *_statistics(network),
         "",
     ]
     return ("\n".join(parts) + script.MAIN).encode()
+
+
+def _learned(network: Network) -> Array:
+    """The weights and biases alone, one after the other."""
+    arrays = [array for layer in network.layers for array in (layer.weights, layer.biases) if array is not None]
+    return np.concatenate([array.ravel() for array in arrays]) if arrays else network.parameters
+
+
+def _statistics(network: Network) -> list[str]:
+    """The lines that give batch normalizations their running statistics, in the order in which the model has them."""
+    found = [layer.statistics for layer in network.layers if layer.statistics is not None]
+    if not found:
+        return []
+    numbers = script.encoded(np.concatenate(found, axis=None))
+    return [
+        f"statistics = torch.frombuffer(bytearray(base64.b64decode({numbers})), dtype=torch.float32)",
+        "for module in model:",
+        "    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):",
+        "        channels = module.num_features",
+        "        module.running_mean[:], module.running_var[:] = statistics[: 2 * channels].reshape(2, channels)",
+        "        module.running_var.clamp_(min=0)",
+        "        statistics = statistics[2 * channels :]",
+    ]
 
 
 def _modules(layer: LayerPlan) -> list[str]:
@@ -125,6 +154,9 @@ def _modules(layer: LayerPlan) -> list[str]:
             if len(layer.input_shape) > 1:
                 return [normalization]
             return [f"nn.Unflatten(1, ({layer.input_shape[0]}, 1))", normalization, "nn.Flatten()"]
+        case BatchNormalization(memory=memory, epsilon=epsilon):
+            kind = "nn.BatchNorm2d" if len(layer.input_shape) > 1 else "nn.BatchNorm1d"
+            return [f"{kind}({layer.input_shape[0]}, eps={number(epsilon)}, momentum={number(round(1 - memory, 12))})"]
         case ReLU():
             return ["nn.ReLU()"]
         case LeakyReLU(slope=slope):

@@ -6,7 +6,8 @@ to texts. Format: https://huggingface.co/docs/safetensors.
 
 Tensors: `network.<layer>.weights` and `network.<layer>.biases`, float32, for each layer that has any, counted from 0. A
 convolution's weights are (filters, channels, height, width), a dense layer's (units, inputs) with the inputs in the order
-channels, height, width. Metadata, each JSON: `spec` (`RunSpec.to_dict()`), `preprocessing` (how an image becomes the
+channels, height, width. A batch normalization also has `network.<layer>.statistics`, the running means and variances
+(2, channels). Metadata, each JSON: `spec` (`RunSpec.to_dict()`), `preprocessing` (how an image becomes the
 input) and `step`. Optimizer state is not inside: a run that is read begins at step 0 with these weights.
 
 Reading trusts nothing: names, dtypes, shapes and places must be exactly those that follow from the spec, which is checked
@@ -86,9 +87,9 @@ def tensors(network: Network) -> dict[str, Array]:
     """The network's arrays by the names they have in a file, as views, in the order of its flat vector."""
     found: dict[str, Array] = {}
     for index, layer in enumerate(network.layers):
-        if layer.weights is not None and layer.biases is not None:
-            found[f"network.{index}.weights"] = layer.weights
-            found[f"network.{index}.biases"] = layer.biases
+        for name, array in (("weights", layer.weights), ("biases", layer.biases), ("statistics", layer.statistics)):
+            if array is not None:
+                found[f"network.{index}.{name}"] = array
     return found
 
 

@@ -9,6 +9,7 @@ from engine import specs
 from engine.arrays import Shape
 from engine.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
 from engine.layers.base import Layer, WeightedLayer
+from engine.layers.batch_normalization import BatchNormalization
 from engine.layers.convolution import Convolution
 from engine.layers.dense import Dense
 from engine.layers.dropout import Dropout
@@ -22,6 +23,7 @@ from engine.layers.sequence import Convolution1D
 __all__ = [
     "GELU",
     "AveragePool",
+    "BatchNormalization",
     "Convolution",
     "Convolution1D",
     "Dense",
@@ -76,6 +78,8 @@ def make_layer(spec: specs.LayerSpec, input_shape: Shape, dtype: npt.DTypeLike =
             return Maxout(input_shape, spec.group_size, dtype)
         case specs.LocalResponseNormalization():
             return LocalResponseNormalization(input_shape, spec.k, spec.n, spec.alpha, spec.beta, dtype)
+        case specs.BatchNormalization():
+            return BatchNormalization(input_shape, spec.memory, spec.epsilon, dtype)
         case specs.Dropout():
             return Dropout(input_shape, spec.rate, dtype)
         case specs.Flatten():

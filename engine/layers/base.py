@@ -28,6 +28,10 @@ class Layer(ABC):
     weight_gradients: Array | None = None
     bias_gradients: Array | None = None
     parameter_count = 0
+    statistics: Array | None = None
+    """What a layer remembers of the batches that it was trained with, beside its parameters and without gradients."""
+    decays = True
+    """Whether weight decay works on its weights."""
     mixes_examples = False
     """Whether the outputs for one example depend on the others of its batch, which then cannot be taken in parts."""
 
@@ -60,7 +64,11 @@ class Layer(ABC):
         self._parameter_gradients(gradients)
 
     def attach(self, parameters: Array, gradients: Array) -> None:
-        """Take flat slices of `parameter_count` values as the places of this layer's parameters and their gradients."""
+        """Take flat slices of `parameter_count` values as the places of this layer's parameters and their gradients.
+
+        A layer's `statistics` lie among its parameters, so that they are saved and copied with them; their gradients
+        are never written, and stay zero.
+        """
         check_shape("Parameters", parameters, (self.parameter_count,))
         check_shape("Gradients", gradients, (self.parameter_count,))
 

@@ -102,6 +102,7 @@ def test_an_onnx_model_reproduces_the_accuracy(trainer: Trainer, right: int) -> 
     probabilities = predict_by_onnx(trainer.state())(test.images[:IMAGES])
     assert int((probabilities.argmax(axis=1) == test.labels[:IMAGES]).sum()) == right
     described = onnx_package.load_from_string(model)
+    onnx_package.checker.check_model(described, full_check=True)
     texts = {entry.key: json.loads(entry.value) for entry in described.metadata_props}
     assert texts["spec"] == trainer.spec.to_dict()
     assert texts["preprocessing"] == preprocessing(trainer.spec)
@@ -156,6 +157,7 @@ NETWORKS: dict[str, tuple[LayerSpec, ...]] = {
         LAST,
         specs.LocalResponseNormalization(n=5, alpha=2.0),
     ),
+    "batch_normalization": (CONVOLUTION, specs.BatchNormalization(), LAST, specs.BatchNormalization(epsilon=0.1)),
     "dropout": (CONVOLUTION, specs.Dropout(rate=0.5), LAST),
     "flatten": (CONVOLUTION, specs.Flatten(), LAST, specs.Flatten()),
 }
