@@ -120,6 +120,7 @@ def other_spec(**changes: Any) -> str:
         ("/network.0.weights/data_offsets", [0.0, 108], "/network.0.weights/data_offsets/0"),
         ("/network.0.weights/data_offsets", [-4, 104], "/network.0.weights/data_offsets/0"),
         ("/network.0.weights/data_offsets", [0, 2**62], "/network.0.weights/data_offsets/1"),
+        ("/network.0.weights/data_offsets", [0, 104], "/network.0.weights/data_offsets/1"),
         ("/network.0.weights/data_offsets", [4, 112], "/network.0.weights/data_offsets"),
         ("/network.0.biases/data_offsets", [0, 12], "/network.0.biases/data_offsets"),
         ("/network.0.biases/more", 1, "/network.0.biases"),
@@ -146,7 +147,7 @@ def test_a_huge_network_is_refused_before_it_is_made() -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 2**31, 2**63, 2**64 - 1])
 def test_a_header_longer_than_the_file_is_refused(length: int) -> None:
-    with pytest.raises(FormatError, match="cut short"):
+    with pytest.raises(FormatError, match="not a safetensors file"):
         safetensors.load(struct.pack("<Q", length) + b"{}" + bytes(100))
 
 
