@@ -72,6 +72,9 @@ def layer(spec: specs.LayerSpec, input_shape: Shape) -> nn.Module:
             return nn.Sequential(nn.Unflatten(1, grouped), Maximum(dim=2))
         case specs.LocalResponseNormalization():
             return nn.LocalResponseNorm(spec.n, spec.alpha, spec.beta, spec.k)
+        case specs.BatchNormalization():
+            kind = nn.BatchNorm2d if len(input_shape) == 3 else nn.BatchNorm1d
+            return kind(channels, spec.epsilon, 1 - spec.memory)
         case specs.Dropout():
             return nn.Identity()  # idle: two libraries never draw the same units
         case specs.Flatten():
@@ -137,10 +140,15 @@ def _layer(case: LayerCase) -> Arrays:
     numbers, parameters, gradients = case.numbers()
     module, inputs = layer(case.spec, case.input_shape), batch_first(numbers).requires_grad_()
     fill(module, parameters)
+    statistics = [module.running_mean, module.running_var] if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) else []
+    for place, array in enumerate(statistics, 2):  # after scales and shifts
+        array.copy_(torch.from_numpy(parameters.reshape(4, -1)[place]))
     outputs = module(inputs)
     outputs.backward(batch_first(gradients))
     assert inputs.grad is not None
+    found = {"statistics": np.concatenate([array.numpy() for array in statistics])} if statistics else {}
     return {
+        **found,
         "outputs": batch_last(outputs),
         "inputs": batch_last(inputs.grad),
         "parameters": gradients_of(module),

@@ -16,7 +16,7 @@ import numpy as np
 
 from engine import specs
 from engine.arrays import Array, Labels, Shape
-from engine.layers import make_layer
+from engine.layers import BatchNormalization, make_layer
 from engine.losses import LOSSES
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
@@ -52,8 +52,13 @@ class LayerCase:
         inputs, parameters, gradients = self.numbers()
         layer, parameter_gradients = make_layer(self.spec, self.input_shape), np.zeros_like(parameters)
         layer.attach(parameters, parameter_gradients)
-        outputs = layer.forward(inputs).copy()
-        return {"outputs": outputs, "inputs": layer.backward(gradients).copy(), "parameters": parameter_gradients}
+        if isinstance(layer, BatchNormalization):
+            layer.training = True
+        found = {"outputs": layer.forward(inputs).copy(), "inputs": layer.backward(gradients).copy()}
+        if layer.statistics is None:
+            return {**found, "parameters": parameter_gradients}
+        learned = parameters.size - layer.statistics.size
+        return {**found, "parameters": parameter_gradients[:learned], "statistics": layer.statistics.ravel()}
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,7 @@ LAYER_CASES = [
     LayerCase(specs.MaxPool2D(pool_size=2, stride=3)),
     LayerCase(specs.LeakyReLU(slope=0.3), (12,)),
     LayerCase(specs.Dense(units=6), (15,)),
+    LayerCase(specs.BatchNormalization(memory=0.3, epsilon=0.1), (6,), batch_size=4),
 ]
 NETWORK_CASES = [
     NetworkCase("digits", specs.demo_network(), (1, 24, 24)),
