@@ -100,8 +100,7 @@ class Trainer:
         initial, generators = _spawn(spec.seed)
         self.network = Network.build(spec.network, (1, crop, crop), rng=initial)
         self.optimizer = self._new_optimizer(spec.optimizer)
-        self.loss = make_loss(spec)
-        self._class_weights = None if spec.class_weights is None else np.array(spec.class_weights, self.network.dtype)
+        self._choose_loss()
         self.steps = 0
         self.examples = 0
         self._rngs = generators
@@ -111,6 +110,11 @@ class Trainer:
     def _new_optimizer(self, spec: OptimizerSpec) -> AnyOptimizer:
         network = self.network
         return OPTIMIZERS[spec.name](spec, network.parameters.size, network.dtype, decay_mask=network.l2_mask)
+
+    def _choose_loss(self) -> None:
+        weights = self.spec.class_weights
+        self.loss = make_loss(self.spec)
+        self._class_weights = None if weights is None else np.array(weights, self.network.dtype)
 
     def _new_batch(self) -> Array:
         crop = self.spec.dataset.crop
@@ -254,6 +258,7 @@ class Trainer:
         """Go on with another spec of the same network."""
         self._check(spec)
         before, self.spec = self.spec, spec
+        self._choose_loss()
         if spec.optimizer.name == before.optimizer.name:
             self.optimizer.spec = spec.optimizer
         else:

@@ -301,6 +301,11 @@ def test_going_back_to_an_earlier_state() -> None:
     trainer.step()
     trainer.restore(saved)
     assert_same(trainer.state(), saved)
+    other = trained(4, loss="hinge", class_weights=tuple(float(k) for k in range(10)))
+    trainer.restore(other.state())
+    trainer.step()
+    other.step()
+    assert_same(trainer.state(), other.state())
     with pytest.raises(SpecError, match="another network"):
         trainer.restore(trained(0, network=LINEAR).state())
 
