@@ -55,6 +55,41 @@ async def once(client: httpx.AsyncClient, run: str, state: str) -> dict[str, Any
     raise AssertionError(f"never {state}")
 
 
+EVERY_LAYER = [
+    {"type": "conv2d", "filters": 4},
+    {"type": "batch_normalization"},
+    {"type": "gelu"},
+    {"type": "avg_pool2d", "pool_size": 3, "stride": 2},
+    {"type": "local_response_normalization"},
+    {"type": "max_pool2d"},
+    {"type": "conv1d", "filters": 6, "kernel_size": 2},
+    {"type": "maxout"},
+    {"type": "max_pool1d"},
+    {"type": "leaky_relu"},
+    {"type": "dropout"},
+    {"type": "global_avg_pool2d"},
+    {"type": "dense", "units": 10},
+]
+
+
+async def test_a_run_may_have_any_layer(client: httpx.AsyncClient) -> None:
+    body = {**SMALL, "network": EVERY_LAYER, "state": "paused"}
+    run = read(answers.Run, await client.post("/api/runs", json=body), 201)["id"]
+    path = f"/api/runs/{run}"
+    await once(client, run, "paused")
+    assert read(answers.Run, await client.post(f"{path}/steps", json={"count": 3}))["step"] == 3
+    layers = read(list[answers.LayerAnswer], await client.get(f"{path}/layers"))
+    assert [layer["type"] for layer in layers] == [layer["type"] for layer in EVERY_LAYER]
+    for layer in layers:
+        what = "activations,gradients,weights,weight_gradients" if layer["parameters"] else "activations,gradients"
+        found = await client.get(f"{path}/layers/{layer['index']}?what={what}&example=test:3")
+        assert found.status_code == 200, (layer["type"], found.text)
+    saved = await client.get(f"{path}/model")
+    assert saved.status_code == 200
+    evaluation = read(answers.Evaluation, await client.get(f"{path}/evaluation?split=validation&crops=1"))
+    assert evaluation["loss"] is not None
+
+
 async def test_from_creating_to_deleting(client: httpx.AsyncClient) -> None:
     run = read(answers.Run, await client.post("/api/runs", json={**SMALL, "state": "paused"}), 201)["id"]
     path = f"/api/runs/{run}"
