@@ -73,8 +73,8 @@ def layer(spec: specs.LayerSpec, input_shape: Shape) -> nn.Module:
         case specs.LocalResponseNormalization():
             return nn.LocalResponseNorm(spec.n, spec.alpha, spec.beta, spec.k)
         case specs.BatchNormalization():
-            kind = nn.BatchNorm2d if len(input_shape) == 3 else nn.BatchNorm1d
-            return kind(channels, spec.epsilon, 1 - spec.memory)
+            normalization = nn.BatchNorm1d if len(input_shape) == 1 else nn.BatchNorm2d
+            return normalization(channels, spec.epsilon, 1 - spec.memory)
         case specs.Dropout():
             return nn.Identity()  # idle: two libraries never draw the same units
         case specs.Flatten():
@@ -139,20 +139,17 @@ def theirs(case: Case) -> Arrays:
 def _layer(case: LayerCase) -> Arrays:
     numbers, parameters, gradients = case.numbers()
     module, inputs = layer(case.spec, case.input_shape), batch_first(numbers).requires_grad_()
+    module.train(case.training)
     fill(module, parameters)
-    statistics = [module.running_mean, module.running_var] if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) else []
-    for place, array in enumerate(statistics, 2):  # after scales and shifts
-        array.copy_(torch.from_numpy(parameters.reshape(4, -1)[place]))
     outputs = module(inputs)
     outputs.backward(batch_first(gradients))
     assert inputs.grad is not None
-    found = {"statistics": np.concatenate([array.numpy() for array in statistics])} if statistics else {}
-    return {
-        **found,
-        "outputs": batch_last(outputs),
-        "inputs": batch_last(inputs.grad),
-        "parameters": gradients_of(module),
-    }
+    found = {"outputs": batch_last(outputs), "inputs": batch_last(inputs.grad), "gradients": gradients_of(module)}
+    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        assert module.running_mean is not None
+        assert module.running_var is not None
+        found["statistics"] = torch.stack([module.running_mean, module.running_var]).numpy()
+    return found
 
 
 def _network(case: NetworkCase) -> Arrays:
@@ -161,7 +158,7 @@ def _network(case: NetworkCase) -> Arrays:
     shape: Shape = case.input_shape
     for spec in case.specs:
         modules.append(layer(spec, shape))
-        shape = tuple(modules[-1](torch.zeros(1, *shape)).shape[1:])
+        shape = tuple(modules[-1](torch.zeros(2, *shape)).shape[1:])
     module = nn.Sequential(*modules)
     fill(module, parameters)
     logits = module(inputs)
@@ -198,15 +195,26 @@ def batch_last(tensor: torch.Tensor) -> Array:
     return np.moveaxis(tensor.detach().numpy(), 0, -1)
 
 
+def learned(module: nn.Module) -> list[torch.Tensor]:
+    """Weights before biases, layer by layer, as ours; after them what a batch normalization remembers, as ours, too."""
+    found = []
+    for leaf in module.modules():
+        tensors = (getattr(leaf, name, None) for name in ("weight", "bias", "running_mean", "running_var"))
+        found += [tensor for tensor in tensors if isinstance(tensor, torch.Tensor)]
+    return found
+
+
 def fill(module: nn.Module, parameters: Array) -> None:
-    """PyTorch, too, counts weights before biases, layer by layer."""
-    if parameters.size:
-        vector_to_parameters(torch.from_numpy(parameters), module.parameters())
+    with torch.no_grad():
+        vector_to_parameters(torch.from_numpy(parameters), learned(module))
 
 
 def gradients_of(module: nn.Module) -> Array:
-    found = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    return parameters_to_vector(found).numpy() if found else np.empty(0, np.float32)
+    return flat([torch.zeros_like(tensor) if tensor.grad is None else tensor.grad for tensor in learned(module)])
+
+
+def flat(tensors: list[torch.Tensor]) -> Array:
+    return parameters_to_vector(tensors).detach().numpy() if tensors else np.empty(0, np.float32)
 
 
 def main() -> None:

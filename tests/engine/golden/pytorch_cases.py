@@ -28,37 +28,39 @@ Arrays: TypeAlias = dict[str, Array]
 
 @dataclass(frozen=True)
 class LayerCase:
-    """One layer, forwards in training and backwards from any gradients of its outputs."""
+    """One layer forwards, backwards from any gradients of its outputs, and what it then remembers."""
 
     spec: specs.LayerSpec
     input_shape: Shape = (4, 9, 8)
     batch_size: int = 3
+    training: bool = True
 
     @property
     def name(self) -> str:
-        return f"layer {described(self.spec)} on {self.input_shape}"
+        return f"layer {described(self.spec)} on {self.input_shape}{'' if self.training else ' predicting'}"
 
     def numbers(self) -> tuple[Array, Array, Array]:
         """Inputs, flat parameters and gradients of the outputs."""
         rng = seeded(self.name)
         layer = make_layer(self.spec, self.input_shape)
-        return (
-            normal(rng, *self.input_shape, self.batch_size),
-            normal(rng, layer.parameter_count),
-            normal(rng, *layer.output_shape, self.batch_size),
-        )
+        parameters = normal(rng, layer.parameter_count)
+        layer.attach(parameters, np.zeros_like(parameters))
+        if layer.statistics is not None:
+            layer.statistics[1] **= 2  # variances
+        inputs, gradients = (normal(rng, *shape, self.batch_size) for shape in (self.input_shape, layer.output_shape))
+        return inputs, parameters, gradients
 
     def ours(self) -> Arrays:
-        inputs, parameters, gradients = self.numbers()
-        layer, parameter_gradients = make_layer(self.spec, self.input_shape), np.zeros_like(parameters)
-        layer.attach(parameters, parameter_gradients)
+        inputs, parameters, output_gradients = self.numbers()
+        layer, gradients = make_layer(self.spec, self.input_shape), np.zeros_like(parameters)
+        layer.attach(parameters, gradients)
         if isinstance(layer, BatchNormalization):
-            layer.training = True
-        found = {"outputs": layer.forward(inputs).copy(), "inputs": layer.backward(gradients).copy()}
-        if layer.statistics is None:
-            return {**found, "parameters": parameter_gradients}
-        learned = parameters.size - layer.statistics.size
-        return {**found, "parameters": parameter_gradients[:learned], "statistics": layer.statistics.ravel()}
+            layer.training = self.training
+        outputs = layer.forward(inputs).copy()
+        found = {"outputs": outputs, "inputs": layer.backward(output_gradients).copy(), "gradients": gradients}
+        if layer.statistics is not None:
+            found["statistics"] = layer.statistics
+        return found
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class NetworkCase:
         """Inputs, flat parameters and labels."""
         rng = seeded(self.name)
         network = Network.build(self.specs, self.input_shape, rng=rng)
-        network.parameters += 0.1 * normal(rng, network.parameters.size)
+        network.parameters += 0.1 * np.abs(normal(rng, network.parameters.size))
         labels = rng.integers(0, np.prod(network.output_shape), self.batch_size)
         return normal(rng, *self.input_shape, self.batch_size), network.parameters, labels
 
@@ -177,9 +179,10 @@ LAYER_CASES = [
     LayerCase(specs.Conv1D(filters=4, kernel_size=5, padding=2), (3, 1, 20)),
     LayerCase(specs.MaxPool2D(pool_size=3, stride=1)),
     LayerCase(specs.MaxPool2D(pool_size=2, stride=3)),
+    LayerCase(specs.BatchNormalization(), training=False),
+    LayerCase(specs.BatchNormalization(memory=0.5), (7,)),
     LayerCase(specs.LeakyReLU(slope=0.3), (12,)),
     LayerCase(specs.Dense(units=6), (15,)),
-    LayerCase(specs.BatchNormalization(memory=0.3, epsilon=0.1), (6,), batch_size=4),
 ]
 NETWORK_CASES = [
     NetworkCase("digits", specs.demo_network(), (1, 24, 24)),
@@ -187,6 +190,21 @@ NETWORK_CASES = [
     NetworkCase("kernel 5 pool 3", convolutional(5, 1, 2, 3), (2, 15, 15)),
     NetworkCase("kernel 7", convolutional(7, 1, 3, 2), (1, 14, 14)),
     NetworkCase("stride 2", convolutional(3, 2, 1, 2), (3, 13, 11)),
+    NetworkCase(
+        "normalized",
+        (
+            specs.Conv2D(filters=4, kernel_size=3),
+            specs.BatchNormalization(),
+            specs.ReLU(),
+            specs.MaxPool2D(),
+            specs.Dense(units=8),
+            specs.BatchNormalization(),
+            specs.Tanh(),
+            specs.Dense(units=3),
+        ),
+        (1, 10, 10),
+    ),
+    NetworkCase("tiny", (specs.Dense(units=4), specs.Tanh(), specs.Dense(units=2), specs.Tanh(), specs.Dense(units=3)), (2, 1, 1)),
     NetworkCase(
         "sequences",
         (
