@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isfinite, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from engine.arrays import Array, Labels, check_shape
 from engine.augmentation import random_crop
 from engine.datasets.base import ImageDataset
+from engine.differentiation import Learned, differentiate, shares
 from engine.errors import DivergedError, ShapeError, SpecError
 from engine.ink import Ink, preprocess
 from engine.losses import make_loss
@@ -27,6 +28,9 @@ from engine.schedules import learning_rate_share
 from engine.shapes import check_run
 from engine.specs import OptimizerSpec, RunSpec, Split
 from engine.validation import checked
+
+if TYPE_CHECKING:
+    from engine.parallel import SecondCore
 
 GENERATORS = ("order", "crops", "dropout")
 """The random generators of a training that goes on; the initial weights have another, used up at once."""
@@ -87,6 +91,7 @@ class Trainer:
     def __init__(self, spec: RunSpec, dataset: ImageDataset, *, clock: Callable[[], float] = no_clock) -> None:
         self.dataset = dataset
         self.clock = clock
+        self.second_core: SecondCore | None = None
         self._check(spec)
         self.spec = spec
         self.splits = dataset.splits(spec.dataset)
@@ -99,6 +104,8 @@ class Trainer:
         spec, crop = self.spec, self.spec.dataset.crop
         initial, generators = _spawn(spec.seed)
         self.network = Network.build(spec.network, (1, crop, crop), rng=initial)
+        if spec.cores > 1 and any(layer.mixes_examples for layer in self.network.layers):
+            raise SpecError("Batch normalization needs each batch whole: choose one core.", field="/cores")
         self.optimizer = self._new_optimizer(spec.optimizer)
         self._choose_loss()
         self.steps = 0
@@ -148,28 +155,49 @@ class Trainer:
         updated = self.clock() - started
 
         self.steps += 1
-        self.examples += learned.examples
-        return replace(learned, l1_loss=l1_loss, l2_loss=l2_loss, backward_seconds=learned.backward_seconds + updated)
+        self.examples += self.spec.batch_size
+        return StepResult(
+            learned.loss,
+            l1_loss,
+            l2_loss,
+            learned.correct,
+            self.spec.batch_size,
+            learned.forward_seconds,
+            learned.backward_seconds + updated,
+        )
 
-    def _differentiate(self, inputs: Array, labels: Labels, weights: Array | None) -> StepResult:
-        """Forward and backward, part by part; the network's gradients are then those of the batch's mean loss."""
-        parts = self.network.parts(len(labels))
-        loss, correct, forward, backward = 0.0, 0, 0.0, 0.0
-        for part in parts:
-            started = self.clock()
-            logits = self.network.forward(inputs[..., part], training=True, rng=self._rngs["dropout"])
-            part_loss, logit_gradients = self.loss.loss_and_gradient(
-                logits, labels[part], None if weights is None else weights[part]
-            )
-            forwarded = self.clock()
-            # All parts are of one size: the mean over the batch is the mean of their means.
-            logit_gradients /= len(parts)
-            self.network.backward(logit_gradients, add=part.start > 0)
-            finished = self.clock()
-            loss += part_loss / len(parts)
-            correct += int(np.count_nonzero(logits.argmax(axis=0) == labels[part]))
-            forward, backward = forward + forwarded - started, backward + finished - forwarded
-        return StepResult(loss, 0.0, 0.0, correct, len(labels), forward, backward)
+    def _differentiate(self, inputs: Array, labels: Labels, weights: Array | None) -> Learned:
+        """The batch's mean loss; the network's gradients are then those of it.
+
+        With two cores they are the sum of two halves. The first is computed here; so is the second, and in the same way,
+        unless there is a process for it.
+        """
+        batch_size, dropout = len(labels), self._rngs["dropout"]
+        first, *others = shares(batch_size, self.spec.cores)
+
+        def learn(share: slice, rng: np.random.Generator) -> Learned:
+            own = None if weights is None else weights[share]
+            return differentiate(
+                self.network, self.loss, inputs[..., share], labels[share], own,
+                batch_size=batch_size, rng=rng, clock=self.clock,
+            )  # fmt: skip
+
+        if not others:
+            return learn(first, dropout)
+        (second,) = others
+        seed = int(dropout.integers(2**63))
+        if self.second_core is None:
+            learned = learn(second, np.random.default_rng(seed))
+            gradients = self.network.gradients.copy()
+            learned += learn(first, dropout)
+            self.network.gradients += gradients
+            return learned
+        own = None if weights is None else weights[second]
+        self.second_core.begin(
+            self.network.parameters, inputs[..., second], labels[second], own, batch_size=batch_size, seed=seed
+        )
+        learned = learn(first, dropout)
+        return self.second_core.finish(self.network.gradients) + learned
 
     def _next_batch(self) -> tuple[Array, Labels, Array | None]:
         """The next `batch_size` examples, each seen through its own random window, with labels and weights.

@@ -1,0 +1,184 @@
+"""One run on two cores: a second process takes the second half of every batch.
+
+    with SecondCore(trainer):           # the spec of its run says cores=2
+        for _ in range(1000):
+            trainer.step()
+
+With `cores=2` a batch's gradients are always the sum of two halves, each summed up by itself. Who computes the second
+half changes nothing, not in the last bit: a trainer without a second core computes both, one after the other. So a run
+may get the other core and give it back between any two steps.
+
+Both processes see one piece of memory with the parameters, the second half of the batch and its gradients. A byte
+through a pipe says that there is something to do, another that it is done; whoever waits, sleeps. When one process
+ends, the pipe of the other does.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.arrays import Array, Labels, Shape
+from engine.differentiation import Learned, differentiate
+from engine.errors import EngineError
+from engine.losses import make_loss
+from engine.network import Network
+from engine.specs import MAX_BATCH_SIZE, RunSpec
+
+if TYPE_CHECKING:
+    from engine.trainer import Trainer
+
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""There are two processes already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the second process has to know before the first batch."""
+
+    spec: RunSpec
+    input_shape: Shape
+    dtype: str
+
+
+class Shared:
+    """The memory that both processes see, as arrays."""
+
+    def __init__(self, task: Task, parameters: int, file: int) -> None:
+        half = -(-MAX_BATCH_SIZE // 2)
+        dtype = np.dtype(task.dtype)
+        wanted: list[tuple[str, tuple[int, ...], npt.DTypeLike]] = [
+            ("parameters", (parameters,), dtype),
+            ("gradients", (parameters,), dtype),
+            ("inputs", (int(np.prod(task.input_shape)) * half,), dtype),
+            ("labels", (half,), np.int64),
+            ("weights", (half,), dtype),
+            # Examples in this half and in the batch, whether they have weights, seed; loss and number of right answers.
+            ("numbers", (4,), np.int64),
+            ("results", (2,), np.float64),
+        ]
+        sizes = [-(-int(np.prod(shape)) * np.dtype(kind).itemsize // 64) * 64 for _, shape, kind in wanted]
+        os.ftruncate(file, sum(sizes))
+        memory = mmap.mmap(file, sum(sizes))
+        self._arrays: dict[str, npt.NDArray[Any]] = {}
+        start = 0
+        for (name, shape, kind), size in zip(wanted, sizes, strict=True):
+            self._arrays[name] = np.frombuffer(memory, kind, int(np.prod(shape)), start)
+            start += size
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self._arrays[name]
+
+
+class SecondCore:
+    """A process that computes the second half of a trainer's batches, from `with` to the end of its block."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        """ValueError unless the trainer's spec says `cores=2`."""
+        if trainer.spec.cores != 2:
+            raise ValueError("A second core is for a run whose spec says cores=2: the order of sums depends on it.")
+        self._trainer = trainer
+        network = trainer.network
+        task = Task(trainer.spec, network.input_shape, network.dtype.name)
+        with tempfile.TemporaryFile(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as file:
+            self._shared = Shared(task, network.parameters.size, file.fileno())
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "engine.parallel", str(file.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                pass_fds=[file.fileno()],
+                env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+            self._send(pickle.dumps(task))
+            self._wait()  # until it has opened the file and built its network
+
+    def __enter__(self) -> SecondCore:
+        self._trainer.second_core = self
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process; the trainer goes on alone."""
+        self._trainer.second_core = None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def begin(
+        self, parameters: Array, inputs: Array, labels: Labels, weights: Array | None, *, batch_size: int, seed: int
+    ) -> None:
+        """Hand over the second half of a batch: `inputs` (C, H, W, n) out of `batch_size` examples."""
+        shared, count = self._shared, len(labels)
+        shared["parameters"][:] = parameters
+        np.copyto(shared["inputs"][: inputs.size].reshape(inputs.shape), inputs)
+        shared["labels"][:count] = labels
+        if weights is not None:
+            shared["weights"][:count] = weights
+        shared["numbers"][:] = count, batch_size, weights is not None, seed
+        self._send(b"\n")
+
+    def finish(self, gradients: Array) -> Learned:
+        """Wait for that half, and add its gradients to `gradients`."""
+        self._wait()
+        gradients += self._shared["gradients"]
+        loss, correct = self._shared["results"]
+        return Learned(float(loss), int(correct), 0.0, 0.0)
+
+    def _send(self, message: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(message)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise EngineError("The process on the second core has ended.") from None
+
+    def _wait(self) -> None:
+        assert self._process.stdout is not None
+        if not self._process.stdout.read(1):
+            raise EngineError("The process on the second core has ended.")
+
+
+def serve(file: int) -> None:
+    """The second process: take halves until nobody is there to ask."""
+    task: Task = pickle.load(sys.stdin.buffer)  # from the process that started this one
+    network = Network(task.spec.network, task.input_shape, task.dtype)
+    loss = make_loss(task.spec)
+    shared = Shared(task, network.parameters.size, file)
+    _answer()
+    while sys.stdin.buffer.read(1):
+        count, batch_size, weighted, seed = (int(number) for number in shared["numbers"])
+        inputs = shared["inputs"][: int(np.prod(task.input_shape)) * count].reshape(*task.input_shape, count)
+        weights = shared["weights"][:count] if weighted else None
+        network.parameters[:] = shared["parameters"]
+        rng = np.random.default_rng(seed)
+        learned = differentiate(
+            network, loss, inputs, shared["labels"][:count], weights, batch_size=batch_size, rng=rng
+        )
+        shared["gradients"][:] = network.gradients
+        shared["results"][:] = learned.loss, learned.correct
+        _answer()
+
+
+def _answer() -> None:
+    sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

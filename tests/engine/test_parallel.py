@@ -1,0 +1,83 @@
+"""Two cores give what one gives that computes both halves, to the last bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.differentiation import shares
+from engine.errors import EngineError, SpecError
+from engine.formats import native
+from engine.parallel import SecondCore
+from engine.specs import Conv2D, Dense, Dropout, MaxPool2D, ReLU, RunSpec
+from engine.trainer import Trainer
+from tests.engine import small
+
+NETWORK = (Conv2D(filters=2, kernel_size=3), ReLU(), MaxPool2D(), Dropout(rate=0.3), Dense(units=10))
+
+
+def spec(**changes: object) -> RunSpec:
+    return small.spec(**{"network": NETWORK, "cores": 2, "batch_size": 34, **changes})
+
+
+@given(st.integers(1, 1024), st.integers(1, 2))
+def test_shares_cover_the_batch_evenly(batch_size: int, cores: int) -> None:
+    found = shares(batch_size, cores)
+    sizes = [share.stop - share.start for share in found]
+    assert [i for share in found for i in range(share.start, share.stop)] == list(range(batch_size))
+    assert len(found) == min(cores, batch_size)
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_second_process_changes_nothing_whenever_it_comes_or_goes() -> None:
+    dataset = small.dataset()
+    alone, helped = Trainer(spec(), dataset), Trainer(spec(), dataset)
+    for _ in range(3):
+        assert alone.step() == helped.step()
+    with SecondCore(helped):
+        for batch_size in (34, 7, 1, 64):
+            alone.change(batch_size=batch_size)
+            helped.change(batch_size=batch_size)
+            assert alone.step() == helped.step()
+    assert helped.second_core is None
+    assert alone.step() == helped.step()
+    assert np.array_equal(alone.network.parameters, helped.network.parameters)
+    assert native.dump(alone.state()) == native.dump(helped.state())
+
+
+def test_two_halves_are_the_batch() -> None:
+    plain = tuple(layer for layer in NETWORK if not isinstance(layer, Dropout))
+    whole, halves = (Trainer(replace(spec(), network=plain, cores=cores), small.dataset()) for cores in (1, 2))
+    for _ in range(2):
+        one, two = whole.step(), halves.step()
+        assert one.loss == pytest.approx(two.loss, rel=1e-6)
+        assert one.correct == two.correct
+        np.testing.assert_allclose(halves.network.gradients, whole.network.gradients, atol=1e-5)
+
+
+def test_weights_of_classes_reach_the_second_half() -> None:
+    weighted = spec(class_weights=tuple(float(i) for i in range(10)))
+    alone, helped = Trainer(weighted, small.dataset()), Trainer(weighted, small.dataset())
+    with SecondCore(helped):
+        assert alone.step() == helped.step()
+
+
+def test_a_process_that_ends_is_an_error_and_no_deadlock() -> None:
+    trainer = Trainer(spec(), small.dataset())
+    with SecondCore(trainer) as second:
+        trainer.step()
+        second._process.kill()
+        with pytest.raises(EngineError, match="has ended"):
+            trainer.step()
+    trainer.step()
+
+
+def test_a_run_of_one_core_gets_no_second() -> None:
+    with pytest.raises(ValueError, match="cores=2"):
+        SecondCore(Trainer(replace(spec(), cores=1), small.dataset()))
+    with pytest.raises(SpecError):
+        Trainer(replace(spec(), cores=3), small.dataset())
