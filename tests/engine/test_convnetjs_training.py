@@ -48,23 +48,32 @@ def test_outputs_and_gradients(name: str) -> None:
     network = case.weighted()
     inputs, labels = (array[..., : golden.COMPUTED] for array in case.examples())
     logits = network.forward(inputs, training=True)
-    if case.ends == "regression":
-        # Theirs is 2 Σ (z − y)² with a quarter of its slope, ours the mean over outputs and examples.
-        loss, outputs, cost_scale, scale = LOSSES["mean_squared_error"](), logits, 2 * logits.size, logits.size / 2
-    else:
-        loss = LOSSES["softmax_cross_entropy"]()
-        outputs, cost_scale, scale = loss.probabilities(logits), len(labels), len(labels)
+    losses = {"softmax": "softmax_cross_entropy", "regression": "mean_squared_error", "svm": "hinge"}
+    loss = LOSSES[losses[case.ends]]()
     cost, gradient = loss.loss_and_gradient(logits, labels)
-    assert_same(outputs.T, answer["outputs"])
-    assert_same(cost * cost_scale, sum(answer["costs"]))
+    gradient = gradient * len(labels)  # ours is of the mean over examples
+    match case.ends:
+        case "softmax":
+            assert_same(loss.probabilities(logits).T, answer["outputs"])
+            assert_same(cost * len(labels), sum(answer["costs"]))
+        case "svm":  # theirs counts the true class, which is always 1 short of leading itself by 1
+            assert_same(logits.T, answer["outputs"])
+            assert_same(cost * len(labels) + len(labels), sum(answer["costs"]))
+        case _:  # theirs is 2 Σ (z − y)², with a quarter of its slope; ours the mean over outputs
+            assert_same(logits.T, answer["outputs"])
+            assert_same(cost * 2 * logits.size, sum(answer["costs"]))
+            gradient *= len(logits) / 2
 
-    network.backward(gradient * scale)
-    assert_same(flat(golden.as_theirs(network.layers, gradients=True)), answer["gradients"])
+    network.backward(gradient)
+    same = np.allclose(flat(golden.as_theirs(network.layers, gradients=True)), answer["gradients"], TOLERANCE, TOLERANCE)
+    assert same == case.right
+    if not case.right:
+        return
 
     outputs, network.gradients[:] = inputs, 0
     for layer in network.layers:
         outputs = layer.forward(outputs)
-    gradient = (gradient * scale).reshape(outputs.shape)
+    gradient = gradient.reshape(outputs.shape)
     for layer in reversed(network.layers):
         gradient = layer.backward(gradient)
     assert_same(flat(golden.as_theirs(network.layers, gradients=True)), answer["gradients"])

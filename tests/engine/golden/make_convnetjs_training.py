@@ -41,6 +41,8 @@ class Case:
     network: Sequence[specs.LayerSpec]
     input_shape: Shape
     ends: str = "softmax"
+    right: bool = True
+    """Whether convnetjs has the right gradients."""
 
     def weighted(self) -> Network:
         """In float64, its parameters multiples of 1/1000 so that they are the same in any language."""
@@ -87,6 +89,37 @@ CASES = {
         ),
         (1, 11, 9),
     ),
+    "maxout": Case(
+        (
+            specs.Conv2D(filters=6, kernel_size=3, padding=1),
+            specs.Maxout(group_size=2),
+            specs.MaxPool2D(),
+            specs.Dense(units=8),
+            specs.Maxout(group_size=4),
+            specs.Dense(units=4),
+        ),
+        (1, 6, 6),
+        ends="svm",
+    ),
+    # Between neighbours, convnetjs takes the square of one where the product of both belongs (numeric slopes agree with
+    # ours and not with its). Alone, a channel has no neighbours.
+    "neighbours": Case(
+        (
+            specs.Conv2D(filters=5, kernel_size=3),
+            specs.LocalResponseNormalization(k=1.0, n=3, alpha=0.5, beta=0.75),
+            specs.Dense(units=3),
+        ),
+        (1, 6, 6),
+        right=False,
+    ),
+    "no neighbours": Case(
+        (
+            specs.Conv2D(filters=5, kernel_size=3),
+            specs.LocalResponseNormalization(k=1.0, n=1, alpha=0.5, beta=0.75),
+            specs.Dense(units=3),
+        ),
+        (1, 6, 6),
+    ),
     "regression": Case((specs.Dense(units=7), specs.Tanh(), specs.Dense(units=4)), (5, 1, 1), ends="regression"),
 }
 
@@ -115,6 +148,10 @@ def definitions(case: Case) -> list[dict[str, Any]]:
                 found.append({"type": "pool", "sx": spec.pool_size, "stride": spec.stride})
             case specs.Dense():
                 found.append({"type": "fc", "num_neurons": spec.units})
+            case specs.Maxout():
+                found.append({"type": "maxout", "group_size": spec.group_size})
+            case specs.LocalResponseNormalization():
+                found.append({"type": "lrn", "k": spec.k, "n": spec.n, "alpha": spec.alpha, "beta": spec.beta})
             case _:
                 found.append({"type": spec.type})
     return [*found, {"type": case.ends, "num_classes": case.classes, "num_neurons": case.classes}]
