@@ -74,7 +74,13 @@ class Run(Answer):
     dataset: RunDataset
     network: list[dict[str, Any]]
     loss: str
+    huber_delta: float = Field(
+        description="Where the Huber loss turns from squared to straight; of no meaning to others."
+    )
+    class_weights: list[float] | None = Field(description="How much each class counts in the loss; null: all the same.")
     optimizer: dict[str, Any]
+    schedule: dict[str, Any] = Field(description="How much of the optimizer's learning rate each update uses.")
+    clip_norm: float | None = Field(description="The longest gradient that is followed as it is; null: any.")
     batch_size: int
     l1: float
     l2: float

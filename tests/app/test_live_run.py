@@ -29,7 +29,7 @@ from app.workers.saves import Saves
 from engine.datasets.mnist import load_mnist
 from engine.errors import FormatError, ShapeError, SpecError
 from engine.evaluation import evaluate
-from engine.specs import SGD, MnistSpec, RunSpec, StopSpec
+from engine.specs import SGD, AdamW, Cosine, MnistSpec, RunSpec, StopSpec
 from engine.trainer import Trainer
 from tests.app.small_runs import parse, small
 
@@ -134,6 +134,36 @@ def test_a_run_that_is_saved_and_restored_goes_on_as_if_nothing_had_happened(tmp
     assert np.array_equal(second.run.trainer.network.parameters, undisturbed.run.trainer.network.parameters)
     joined = {column: first.points[column] + second.points[column] for column in COLUMNS}
     assert without_seconds(joined) == without_seconds(undisturbed.points)
+
+
+def test_a_run_with_schedule_weights_and_clipping_is_saved_and_measured_with_them(tmp_path: Path) -> None:
+    spec = small(
+        optimizer=AdamW(),
+        schedule=Cosine(warm_up=20, steps=150, final=0.1),
+        clip_norm=0.5,
+        class_weights=tuple(0.2 * k for k in range(10)),
+        loss="huber",
+    )
+    undisturbed = Stage(tmp_path / "one", spec)
+    undisturbed.run.change({}, "running")
+    undisturbed.work(200)  # a step at which the 100 validation examples are judged, all of them
+    trainer = undisturbed.run.trainer
+    assert undisturbed.run.recorder.latest["validation_loss"] is not None
+    rotation = Rotation()
+    rotation.judge(trainer, "validation")
+    assert rotation.loss == pytest.approx(evaluate(trainer, "validation").loss, rel=1e-5)
+
+    first, second = Stage(tmp_path / "two", spec), Stage(tmp_path / "two", spec)
+    first.run.change({}, "running")
+    first.work(90)
+    first.run.change({}, "paused")
+    saved = second.run.saves.read()
+    assert saved is not None
+    second.run.go_to(*saved)
+    second.run.change({}, "running")
+    second.work(200)
+    assert second.run.trainer.spec == spec
+    assert np.array_equal(second.run.trainer.network.parameters, trainer.network.parameters)
 
 
 def test_without_the_recorders_file_the_weights_still_go_on(stage: Stage) -> None:

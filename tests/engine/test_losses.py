@@ -215,14 +215,19 @@ def test_squared_error_reads_probabilities_from_what_is_above_zero() -> None:
 def test_gradients(loss: Loss, classes: int, size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     logits, labels = rng.normal(size=(classes, size)) * 3, rng.integers(0, classes, size)
-    here, gradient = loss.loss_and_gradient(logits, labels)
+    weights = rng.uniform(0.1, 3, size) if seed % 2 else None
+    here, gradient = loss.loss_and_gradient(logits, labels, weights)
     gradient = gradient.copy()
+
+    def at(logits: np.ndarray) -> float:
+        return loss.loss_and_gradient(logits, labels, weights)[0]
+
     slopes = np.empty((2, logits.size))
     for place in range(logits.size):
         move = np.zeros(logits.size)
         move[place] = STEP
-        slopes[0, place] = (loss.loss_and_gradient(logits + move.reshape(logits.shape), labels)[0] - here) / STEP
-        slopes[1, place] = (here - loss.loss_and_gradient(logits - move.reshape(logits.shape), labels)[0]) / STEP
+        slopes[0, place] = (at(logits + move.reshape(logits.shape)) - here) / STEP
+        slopes[1, place] = (here - at(logits - move.reshape(logits.shape))) / STEP
     assert relative_error(slopes, gradient.ravel()) < 1e-6
 
 
