@@ -36,6 +36,7 @@ RUNS: Mapping[str, tuple[RunSpec, int]] = {
     **{f"layer {name}": (around(make()), 20) for name, make in LAYER_SPECS.items()},
     **{f"schedule {name}": (small.spec(schedule=make()), 20) for name, make in SCHEDULE_SPECS.items()},
     "weights of classes": (small.spec(class_weights=tuple(0.5 + 0.25 * label for label in range(10))), 20),
+    "two cores": (small.spec(cores=2), 20),
     "a large batch": (small.spec(network=demo_network(), batch_size=200), 3),
 }
 """Each with the updates before and again after the stop. The small run has dropout, random crops and short epochs."""
