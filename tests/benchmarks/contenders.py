@@ -1,0 +1,262 @@
+"""Who runs against whom: our training and inference, PyTorch's, and programs in node, each as a turn of some seconds."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from engine import specs
+from engine.datasets.base import ImageDataset, LabelledImages
+from engine.differentiation import differentiate
+from engine.losses import SoftmaxCrossEntropy
+from engine.network import Network
+from engine.optimizers import OPTIMIZERS
+from engine.parallel import SecondCore
+from engine.shapes import plan
+from engine.specs import MnistSpec, RunSpec
+from engine.tape import Descent
+from engine.trainer import Trainer
+from tests.benchmarks.networks import NETWORKS
+
+try:
+    import torch
+except ModuleNotFoundError:
+    torch = None
+
+L2 = 0.001
+OPTIMIZER_SPECS: dict[str, specs.OptimizerSpec] = {
+    "adadelta": specs.Adadelta(), "sgd": specs.MomentumSGD(), "adam": specs.Adam(),
+}  # fmt: skip
+Step = Callable[[], object]
+Turn = Callable[[float], float]
+"""Runs for about so many seconds and says how many examples (or steps) it did in one."""
+
+
+clock = perf_counter
+"""`process_time` counts only the time that the processor gave us: on a busy machine, for contenders of one thread."""
+
+
+def turns(step: Step, count: int) -> Turn:
+    """A step over `count` examples as a turn."""
+
+    def turn(seconds: float) -> float:
+        start, steps = clock(), 0
+        while clock() - start < seconds:
+            step()
+            steps += 1
+        return steps * count / (clock() - start)
+
+    step()
+    return turn
+
+
+def interleaved(contenders: dict[str, Turn], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """All in turn, round after round, so that a noisy machine disturbs them alike."""
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, turn in contenders.items():
+            rates[name].append(turn(seconds))
+    return rates
+
+
+def best(rates: dict[str, list[float]], prefix: str) -> str | None:
+    """The contender of that prefix with the highest median."""
+    names = [name for name in rates if name.startswith(prefix)]
+    return max(names, key=lambda name: median(rates[name]), default=None)
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Median over the rounds."""
+    return median(our / their for our, their in zip(ours, theirs, strict=True))
+
+
+# ---- Ours --------------------------------------------------------------------------------------------------------------
+
+
+def our_training(name: str, batch_size: int, optimizer_name: str = "adadelta") -> Turn:
+    """Forward, backward and update, weight decay included, on a fixed batch of random numbers."""
+    shape, layers = NETWORKS[name]
+    rng = np.random.default_rng(0)
+    network = Network.build(layers, shape, rng=rng)
+    spec = OPTIMIZER_SPECS[optimizer_name]
+    optimizer = OPTIMIZERS[spec.name](spec, network.parameters.size)
+    loss = SoftmaxCrossEntropy()
+    inputs, labels = rng.random((*shape, batch_size), dtype=np.float32), rng.integers(0, 10, batch_size)
+    decay = network.l2_mask * np.float32(L2)
+    penalty = np.empty_like(decay)
+
+    def step() -> None:
+        differentiate(network, loss, inputs, labels, None, batch_size=batch_size, rng=None)
+        np.multiply(network.parameters, decay, out=penalty)
+        network.gradients += penalty
+        optimizer.step(network.parameters, network.gradients)
+
+    return turns(step, batch_size)
+
+
+def our_trainer(batch_size: int, optimizer_name: str, cores: int) -> tuple[Turn, Callable[[], None]]:
+    """`Trainer.step` of the digits network as a run does it, choosing and cropping images included; and its end."""
+    rng = np.random.default_rng(0)
+    images = LabelledImages(rng.integers(0, 256, (2000, 28, 28), dtype=np.uint8), rng.integers(0, 10, 2000))
+    dataset = ImageDataset("random", tuple("0123456789"), images, images)
+    spec = RunSpec(
+        dataset=MnistSpec(train_size=2000, validation_size=0),
+        optimizer=OPTIMIZER_SPECS[optimizer_name],
+        batch_size=batch_size,
+        l2=L2,
+        cores=cores,
+    )
+    trainer = Trainer(spec, dataset)
+    if cores == 1:
+        return turns(trainer.step, batch_size), lambda: None
+    second = SecondCore(trainer).__enter__()
+    return turns(trainer.step, batch_size), second.close
+
+
+def our_inference(batch_size: int) -> Turn:
+    shape, layers = NETWORKS["digits"]
+    rng = np.random.default_rng(0)
+    network, inputs = Network.build(layers, shape, rng=rng), rng.random((*shape, batch_size), dtype=np.float32)
+    return turns(lambda: network.logits(inputs), batch_size)
+
+
+def our_tiny(sizes: Sequence[int]) -> Turn:
+    """Gradient descent on batches of ten points, steps per second."""
+    layers = tuple(layer for units in sizes[1:] for layer in (specs.Dense(units=units), specs.Tanh()))
+    rng = np.random.default_rng(0)
+    network = Network.build(layers, (sizes[0],), rng=rng)
+    descent = Descent(network.layers, network.parameters, network.gradients, 10, 0.03)
+    points = rng.uniform(-1, 1, (25, sizes[0], 10)).astype(np.float32)
+    batches = list(zip(points, np.sign(points[:, :1] * points[:, 1:]), strict=True))
+    return turns(lambda: descent.train(batches), len(batches))
+
+
+# ---- PyTorch -----------------------------------------------------------------------------------------------------------
+
+
+def torch_model(name: str) -> Any:
+    shape, layers = NETWORKS[name]
+    nn, modules = torch.nn, []
+    for layer in plan(layers, shape):
+        channels = layer.input_shape[0]
+        match layer.spec:
+            case specs.Conv2D() as s:
+                modules.append(nn.Conv2d(channels, s.filters, s.kernel_size, s.stride, s.padding))
+            case specs.Conv1D() as s:
+                modules.append(nn.Conv1d(channels, s.filters, s.kernel_size, s.stride, s.padding))
+            case specs.MaxPool2D() as s:
+                modules.append(nn.MaxPool2d(s.pool_size, s.stride))
+            case specs.MaxPool1D() as s:
+                modules.append(nn.MaxPool1d(s.pool_size, s.stride))
+            case specs.ReLU():
+                modules.append(nn.ReLU())
+            case specs.Dense() as s:
+                modules += [nn.Flatten(), nn.Linear(int(np.prod(layer.input_shape)), s.units)]
+    return nn.Sequential(*modules)
+
+
+def torch_settings(name: str, batch_size: int) -> list[tuple[str, int, Any, Any]]:
+    """(label, threads, model, inputs): one thread or two, channels last or not where there are images."""
+    shape, _ = NETWORKS[name]
+    sequences = shape[1] == 1
+    found = []
+    for threads in (1, 2) if clock is perf_counter else (1,):
+        for layout in (torch.contiguous_format, *([] if sequences else [torch.channels_last])):
+            inputs = torch.rand(batch_size, *((shape[0], shape[2]) if sequences else shape))
+            model = torch_model(name)
+            if not sequences:
+                model, inputs = model.to(memory_format=layout), inputs.contiguous(memory_format=layout)
+            last = ", channels last" * (layout is torch.channels_last)
+            found.append((f"PyTorch, {threads} thread{'s' * (threads > 1)}{last}", threads, model, inputs))
+    return found
+
+
+def torch_training(name: str, batch_size: int, optimizer_name: str = "adadelta") -> dict[str, Turn]:
+    """Eager, with its fused optimizers where there are any."""
+    if torch is None:
+        return {}
+
+    def training(threads: int, model: Any, inputs: Any) -> Turn:
+        optimizer = {
+            "adadelta": lambda p: torch.optim.Adadelta(p, lr=1.0, rho=0.95, eps=1e-6, weight_decay=L2),
+            "sgd": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=L2, fused=True),
+            "adam": lambda p: torch.optim.Adam(p, weight_decay=L2, fused=True),
+        }[optimizer_name](model.parameters())
+        criterion, labels = torch.nn.CrossEntropyLoss(), torch.randint(0, 10, (batch_size,))
+
+        def step() -> None:
+            torch.set_num_threads(threads)
+            optimizer.zero_grad()
+            criterion(model(inputs), labels).backward()
+            optimizer.step()
+
+        return turns(step, batch_size)
+
+    return {label: training(*rest) for label, *rest in torch_settings(name, batch_size)}
+
+
+def torch_inference(batch_size: int) -> dict[str, Turn]:
+    if torch is None:
+        return {}
+
+    def inference(threads: int, model: Any, inputs: Any) -> Turn:
+        def step() -> None:
+            torch.set_num_threads(threads)
+            with torch.inference_mode():
+                model(inputs)
+
+        return turns(step, batch_size)
+
+    return {label: inference(*rest) for label, *rest in torch_settings("digits", batch_size)}
+
+
+def torch_tiny(sizes: Sequence[int]) -> dict[str, Turn]:
+    if torch is None:
+        return {}
+    pairs = pairwise(sizes)
+    model = torch.nn.Sequential(*[m for a, b in pairs for m in (torch.nn.Linear(a, b), torch.nn.Tanh())])
+    optimizer, criterion = torch.optim.SGD(model.parameters(), lr=0.03), torch.nn.MSELoss()
+    points = torch.rand(10, sizes[0]) * 2 - 1
+    targets = torch.sign(points[:, :1] * points[:, 1:])
+
+    def step() -> None:
+        torch.set_num_threads(1)
+        optimizer.zero_grad()
+        criterion(model(points), targets).backward()
+        optimizer.step()
+
+    return {"PyTorch, 1 thread": turns(step, 1)}
+
+
+# ---- In node -------------------------------------------------------------------------------------------------------------
+
+
+def node(script: str, *arguments: str) -> tuple[Turn, Callable[[], None]]:
+    """A program beside this file that trains for as many seconds as each line of its input says; and its end."""
+    process = subprocess.Popen(
+        ["node", str(Path(__file__).with_name(script)), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    write, read = process.stdin, process.stdout
+
+    def turn(seconds: float) -> float:
+        print(seconds, file=write, flush=True)
+        return float(read.readline())
+
+    def end() -> None:
+        write.close()
+        process.wait()
+        read.close()
+
+    return turn, end
