@@ -77,6 +77,10 @@ class LossChart extends HTMLElement {
     this.#timer = window.setTimeout(() => {
       this.#timer = 0;
       this.#drawn = performance.now();
+      if (this.#chart) { // the words are for those, too, who never scroll the picture into view
+        this.#curve.update();
+        this.#words.wish();
+      }
       this.#redraw?.request();
     }, Math.max(0, EVERY - (performance.now() - this.#drawn)));
   }
