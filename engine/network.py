@@ -65,6 +65,8 @@ class Network:
         self.l2_mask = self._make_decay_mask("l2_multiplier")
         self._earlier_gradients = np.zeros(size, dtype)
         self._example_bytes = estimate_bytes(specs, input_shape, 1) - estimate_bytes(specs, input_shape, 0)
+        fitting = max(SMALLEST_PART, min(EVALUATION_CHUNK, PART_BYTES // self._example_bytes))
+        self._chunk = 1 << (fitting.bit_length() - 1)  # a power of two: 64 are two chunks, and 128 four
         taped = can_be_taped(self.layers)
         self._training = Tape(self.layers, self.parameters, self.gradients) if taped else Chain(fuse(self.layers))
         self._evaluation = Chain(fuse(self._make_layers(self.gradients)))
@@ -136,17 +138,19 @@ class Network:
         return [slice(start, start + size) for start in range(0, batch_size, size)]
 
     @np.errstate(over="ignore", invalid="ignore")
-    def logits(self, inputs: Array, *, chunk: int = EVALUATION_CHUNK) -> Array:
+    def logits(self, inputs: Array, *, chunk: int | None = None) -> Array:
         """The logits (K, N) for any number of examples (C, H, W, N), as a new array; dropout is idle.
 
-        `chunk` examples go at a time. Nothing of the training step in progress is disturbed.
+        `chunk` examples go at a time, or as many as fit the cache. Nothing of the training step in progress is disturbed.
         """
         inputs = self._as_inputs(inputs)
-        count = inputs.shape[-1]
+        count, chunk = inputs.shape[-1], chunk or self._chunk
+        if 0 < count <= chunk:
+            return self._evaluation.forward(inputs).copy()
         logits = np.empty((*self._logit_shape(), count), self.dtype)
         for start in range(0, count, chunk):
             # The last chunk reaches back into the one before, so that all have one size and the buffers stay.
-            here = slice(max(0, min(start, count - chunk)), min(start + chunk, count))
+            here = slice(min(start, count - chunk), min(start + chunk, count))
             logits[:, here] = self._evaluation.forward(inputs[..., here])
         return logits
 
