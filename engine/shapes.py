@@ -124,6 +124,10 @@ def check_run(spec: RunSpec, input_shape: Shape, classes: int) -> None:
             field="/class_weights",
             code="class_weight_count",
         )
+    if spec.cores > 1 and any(isinstance(layer.spec, BatchNormalization) for layer in layers):
+        raise SpecError(
+            "Batch normalization needs each batch whole: choose one core.", field="/cores", code="batch_in_shares"
+        )
     parameters = sum(layer.parameters for layer in layers)
     if parameters > MAX_PARAMETERS:
         largest = max(layers, key=lambda layer: layer.parameters)

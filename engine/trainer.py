@@ -104,8 +104,6 @@ class Trainer:
         spec, crop = self.spec, self.spec.dataset.crop
         initial, generators = _spawn(spec.seed)
         self.network = Network.build(spec.network, (1, crop, crop), rng=initial)
-        if spec.cores > 1 and any(layer.mixes_examples for layer in self.network.layers):
-            raise SpecError("Batch normalization needs each batch whole: choose one core.", field="/cores")
         self.optimizer = self._new_optimizer(spec.optimizer)
         self._choose_loss()
         self.steps = 0

@@ -116,9 +116,10 @@ def test_layers_of_any_network_fall_into_banks(bench: Bench) -> None:
       return [
         of('conv2d', 'relu', 'max_pool2d', 'conv2d', 'relu', 'max_pool2d', 'dense'),
         of('dense', 'tanh', 'dropout', 'dense'), of('dense'), of('conv2d', 'conv2d', 'tanh', 'flatten', 'dense', 'relu', 'dense'),
+        of('conv2d', 'conv1d', 'batch_normalization', 'gelu', 'max_pool1d', 'local_response_normalization', 'dense'),
       ];
     }""")
-    assert groups == [[[0], [1, 2], [3, 4], [5]], [[0, 1]], [], [[0], [1, 2], [4, 5]]]
+    assert groups == [[[0], [1, 2], [3, 4], [5]], [[0, 1]], [], [[0], [1, 2], [4, 5]], [[0], [1, 2, 3], [4], [5]]]
 
 
 def png(grey: np.ndarray) -> str:
