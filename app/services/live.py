@@ -36,7 +36,7 @@ from app.workers.messages import (
     SetWatch,
     Status,
 )
-from app.workers.pool import Death, Pool, PoolBusyError, RefusedError, WorkerDiedError
+from app.workers.pool import Death, Pool, PoolBusyError, PoolClosingError, RefusedError, WorkerDiedError
 from app.workers.states import SENTENCES
 from engine.specs import RunSpec
 from engine.validation import read_run_spec
@@ -78,8 +78,9 @@ class LiveRuns:
             self._persist(held)
 
     def end_streams(self, reason: str) -> None:
-        """Every stream ends with `reason`; new ones do so at once."""
+        """Every stream ends with `reason`; new ones do so at once, and nobody waits for a worker any more."""
         self.closing = reason
+        self._pool.end_questions()
         for held in self._held.values():
             held.channel.close(reason)
 
@@ -202,6 +203,8 @@ class LiveRuns:
             raise Busy(
                 "The worker of this run ended before it answered. The run is being restored; try again.", retry_after=2
             ) from error
+        except PoolClosingError as error:
+            raise Busy("The server is stopping. Try again when it is back.", code="stopping") from error
         except PoolBusyError as error:
             raise Busy("There are more commands under way than can be served soon. Try again in a moment.") from error
         except TimeoutError as error:

@@ -44,6 +44,10 @@ class PoolBusyError(Exception):
     """A worker has more commands before it than it can serve soon."""
 
 
+class PoolClosingError(Exception):
+    """The server is stopping; the worker will not answer any more."""
+
+
 class WorkerDiedError(Exception):
     """The worker ended before it answered; its runs are being restored."""
 
@@ -95,6 +99,7 @@ class Pool:
         self._homes: dict[str, int] = {}
         self._false_starts = [0] * self.size
         self._closing = False
+        self._ending = False
         self._all_gone = asyncio.Event()
 
     async def start(self, on_notification: Callable[[Notification], None], on_death: Callable[[Death], None]) -> None:
@@ -104,6 +109,14 @@ class Pool:
         os.environ.update(ONE_THREAD)  # the workers inherit it; the server itself has no use for more
         self.workers = [self._spawn(slot) for slot in range(self.size)]
         self._watch = asyncio.create_task(self._watch_pulses())
+
+    def end_questions(self) -> None:
+        """Whoever waits for an answer is told at once that there will be none; so is whoever asks from now on."""
+        self._ending = True
+        for worker in self.workers:
+            for answer in worker.waiting.values():
+                if not answer.done():
+                    answer.set_exception(PoolClosingError())
 
     async def close(self) -> None:
         """Every worker saves its runs and ends; one that takes too long is ended."""
@@ -144,7 +157,9 @@ class Pool:
         return list(self._homes)
 
     async def ask(self, command: Command) -> Any:
-        """The worker's answer. Raises RefusedError, WorkerDiedError, PoolBusyError, or TimeoutError."""
+        """The worker's answer. Raises RefusedError, WorkerDiedError, PoolBusyError, PoolClosingError, or TimeoutError."""
+        if self._ending:
+            raise PoolClosingError
         worker = self._home(command)
         number = next(self._numbers)
         answer: asyncio.Future[Any] = self._loop.create_future()

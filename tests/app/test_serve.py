@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -67,6 +68,22 @@ def test_sigterm_ends_a_training_run_and_its_open_streams_in_time(tmp_path: Path
         assert all("event: close" in ending for ending in endings)
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
+
+
+def test_whoever_waits_for_a_worker_at_the_end_is_told_so(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, address), httpx.Client(base_url=address, timeout=20) as client:
+        run = client.post("/api/runs", json={}).json()["id"]
+        with ThreadPoolExecutor() as pool:
+            # Its steps are many enough to be under way for longer than the server has.
+            client.patch(f"/api/runs/{run}", json={"state": "paused"}).raise_for_status()
+            waiting = pool.submit(client.post, f"/api/runs/{run}/steps", json={"count": 1_000})
+            while client.get(f"/api/runs/{run}").json()["step"] == 0:
+                assert not waiting.done()
+            process.send_signal(signal.SIGTERM)
+            answer = waiting.result(timeout=10)
+        assert (answer.status_code, answer.json()["code"]) == (503, "stopping")
+        assert "retry-after" in answer.headers
+        assert process.wait(5) == 0
 
 
 def test_ctrl_c_ends_it_and_a_run_is_there_after_a_restart(tmp_path: Path) -> None:

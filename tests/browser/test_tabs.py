@@ -74,6 +74,7 @@ def test_a_run_deleted_elsewhere_says_so(visit: Callable[..., Digits], faults: F
 def test_the_page_survives_a_restart_of_its_server(page: Page, faults: Faults, tmp_path: Path, how: signal.Signals) -> None:
     faults.expect("ERR_CONNECTION_(REFUSED|RESET)|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED")
     faults.expect("Failed to fetch|network error")
+    faults.expect("status of 503")  # whoever waits for a worker while the server stops
     server = start_server(tmp_path, "--workers", "1")
     port = server.port
     try:
