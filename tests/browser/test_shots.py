@@ -28,9 +28,9 @@ def folder(tmp_path: Path) -> Path:
     return Path(__file__).parent / "shots" if os.environ.get("NABLA_SHOTS") else tmp_path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def run(api: httpx.Client) -> str:
-    """A run that has learned, and stands still, so that a picture shows one moment."""
+    """One run for all pictures: it has learned, and stands still, so that a picture shows one moment."""
     made = api.post("/runs", json={"preset": "digits", "stop": {"steps": LEARNED}}).json()["id"]
     return str(made)
 
