@@ -180,7 +180,7 @@ LAYER_CASES = [
     LayerCase(specs.MaxPool2D(pool_size=3, stride=1)),
     LayerCase(specs.MaxPool2D(pool_size=2, stride=3)),
     LayerCase(specs.BatchNormalization(), training=False),
-    LayerCase(specs.BatchNormalization(memory=0.5), (7,)),
+    LayerCase(specs.BatchNormalization(memory=0.3, epsilon=0.1), (7,), batch_size=4),
     LayerCase(specs.LeakyReLU(slope=0.3), (12,)),
     LayerCase(specs.Dense(units=6), (15,)),
 ]
