@@ -96,6 +96,7 @@ class SecondCore:
                 [sys.executable, "-m", "engine.parallel", str(file.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                bufsize=0,  # nothing is left unsent, so that closing a pipe whose reader has died is no error
                 pass_fds=[file.fileno()],
                 env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
@@ -144,7 +145,6 @@ class SecondCore:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(message)
-            self._process.stdin.flush()
         except BrokenPipeError:
             raise EngineError("The process on the second core has ended.") from None
 
