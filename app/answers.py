@@ -137,13 +137,6 @@ class NetworkAnswer(Answer):
     field: str | None
 
 
-class Values(Answer):
-    shape: list[int]
-    low: float
-    high: float
-    values: list[Any] | float = Field(description="Nested lists, row by row.")
-
-
 class Packed(Answer):
     """One byte a value: value = low + (high − low) · byte / 255."""
 

@@ -17,7 +17,7 @@ from annotated_types import DocInfo, doc
 from platformdirs import user_data_dir
 
 from app import __version__
-from engine.specs import MAX_LAYERS, MAX_PARAMETERS, MAX_RUN_BYTES
+from engine.specs import MAX_LAYERS, MAX_NAME_CHARACTERS, MAX_PARAMETERS, MAX_RUN_BYTES
 
 DEFAULT_PORT = 8000
 
@@ -34,7 +34,7 @@ class Limits:
     model_bytes: Annotated[int, doc("Bytes in a saved network that is sent here.")] = 48 * 2**20
     drawing_bytes: Annotated[int, doc("Bytes in a request that carries drawings or images.")] = 2 * 2**20
     json_depth: Annotated[int, doc("How deeply lists and objects may be nested in a request.")] = 32
-    name_characters: Annotated[int, doc("Characters in the name of a run.")] = 80
+    name_characters: Annotated[int, doc("Characters in the name of a run.")] = MAX_NAME_CHARACTERS
     layers: Annotated[int, doc("Layers in a network.")] = MAX_LAYERS
     parameters: Annotated[int, doc("Parameters (weights and biases) in a network.")] = MAX_PARAMETERS
     run_bytes: Annotated[int, doc("Bytes of memory that one run may need while it trains, by estimate.")] = (

@@ -60,7 +60,8 @@ FallFactor: TypeAlias = Annotated[float, Interval(gt=0, le=1), doc("What is left
 FallSteps: TypeAlias = Annotated[int, Interval(ge=1, le=10**9), doc("Updates from the full learning rate to the final one, after the warm-up.")]
 FinalShare: TypeAlias = Annotated[float, Interval(ge=0, le=1), doc("Share of the learning rate that is left at the end.")]
 Seed: TypeAlias = Annotated[int, Interval(ge=0, le=2**53 - 1), doc("The number from which all randomness of the run is drawn. The same seed gives the same run.")]
-RunName: TypeAlias = Annotated[str, Len(1, 80), doc("What you call this run.")]
+MAX_NAME_CHARACTERS = 80
+RunName: TypeAlias = Annotated[str, Len(1, MAX_NAME_CHARACTERS), doc("What you call this run.")]
 
 MAX_LAYERS = 32
 MAX_PARAMETERS = 2_000_000

@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from engine.errors import FormatError
 from engine.formats import FORMATS, FormatName, read_model
+from engine.specs import MAX_NAME_CHARACTERS
 from engine.trainer import TrainerState
 
 MEDIA_TYPES = {
@@ -18,7 +19,6 @@ MEDIA_TYPES = {
 """By the last suffix of the file's name."""
 
 SUFFIXES = (".nabla", ".convnetjs", ".json", ".txt", ".js", ".safetensors")
-LONGEST_NAME = 80
 
 
 def export(state: TrainerState, format: FormatName) -> tuple[str, str, bytes]:
@@ -38,4 +38,4 @@ def read(body: bytes, filename: str) -> TrainerState:
     name = PurePath(filename).name
     while (shorter := name.removesuffix(PurePath(name).suffix)) != name and PurePath(name).suffix in SUFFIXES:
         name = shorter
-    return read_model(body, "".join(letter for letter in name if letter.isprintable())[:LONGEST_NAME] or "imported")
+    return read_model(body, "".join(letter for letter in name if letter.isprintable())[:MAX_NAME_CHARACTERS] or "imported")

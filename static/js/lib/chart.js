@@ -18,7 +18,7 @@ export const LOOKS = [
 export const show = (plot, value) => plot === "accuracy" ? percent(value, 2) : significant(value);
 
 /** 1-2-5 ticks of a logarithmic axis; over many decades only the ones. @param {number} low @param {number} high */
-export function logTicks(low, high) {
+function logTicks(low, high) {
   const decades = Math.log10(high / low), digits = decades > 4 ? [1] : decades > 2.5 ? [1, 3] : [1, 2, 5], ticks = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
     for (const digit of digits) {

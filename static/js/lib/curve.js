@@ -5,7 +5,7 @@
 
 /** @typedef {"loss" | "accuracy"} Plot */
 /** @type {Record<Plot, { raw: Column, validation: Column, test: Column | null }>} */
-export const SERIES = {
+const SERIES = {
   loss: { raw: "train_loss", validation: "validation_loss", test: null },
   accuracy: { raw: "train_accuracy", validation: "validation_accuracy", test: "test_accuracy" },
 };

@@ -67,7 +67,7 @@ const sheets = new WeakMap();
  * seen as the pattern it looks for. One channel (a unit that looks at the image itself) is simply that image.
  * @param {Pack} pack @param {number[]} from shape (C, H, W) or (D,) of what the layer looks at @returns {Stack}
  */
-export function unitSheets(pack, from) {
+function unitSheets(pack, from) {
   let found = sheets.get(pack);
   if (!found) {
     const [units, inputs] = pack.shape, [channels, height, width] = from.length === 3 ? from : [inputs, 1, 1];
@@ -115,7 +115,7 @@ const NAMES = {
 const PARTS = { activations: "map", gradients: "gradient of map", weights: "filter", weight_gradients: "gradient of filter" };
 
 /** "Convolution 2", as the engine's plan names it. @param {Frame} frame @param {number | "input"} layer */
-export function layerName(frame, layer) {
+function layerName(frame, layer) {
   if (layer === "input") return "Input";
   const { type } = frame.layers[layer], same = frame.layers.filter(l => l.type === type);
   const numbered = ["conv2d", "conv1d", "dense", "batch_normalization"].includes(type) && same.length > 1;

@@ -34,7 +34,7 @@ export async function inkOf(file) {
  * as ink and the shade of the paper does not. The paper is the median of the border.
  * @param {Uint8Array} grey @param {number} width @param {number} height
  */
-export function stretched(grey, width, height) {
+function stretched(grey, width, height) {
   const border = [];
   for (let x = 0; x < width; x++) border.push(grey[x], grey[(height - 1) * width + x]);
   for (let y = 0; y < height; y++) border.push(grey[y * width], grey[y * width + width - 1]);

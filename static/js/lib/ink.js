@@ -58,7 +58,7 @@ export class Ink {
  * Quadratic curves through the midpoints of what the pointer reported, so that a quick stroke is round and not a polygon.
  * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context @param {Stroke} stroke @param {number} side @param {string} colour
  */
-export function drawStroke(context, { points, width }, side, colour) {
+function drawStroke(context, { points, width }, side, colour) {
   context.strokeStyle = colour;
   context.lineWidth = width * side;
   context.lineJoin = context.lineCap = "round";

@@ -9,7 +9,7 @@ const empty = () => ({
   validation_accuracy: [], test_accuracy: [],
 });
 
-export const COLUMNS = /** @type {Column[]} */ (Object.keys(empty()));
+const COLUMNS = /** @type {Column[]} */ (Object.keys(empty()));
 
 export class Points {
   /** @type {Columns} */
