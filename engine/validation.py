@@ -58,12 +58,12 @@ def read_value(annotation: Any, value: Any, pointer: str) -> Any:
 
 
 def _read_plain(kind: Any, value: Any, pointer: str) -> Any:
-    if isinstance(value, kind) and kind is not float and not isinstance(value, bool):
+    if isinstance(value, kind) and kind is not float and (kind is bool or not isinstance(value, bool)):
         return value
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind is float and number and abs(value) <= LARGEST_NUMBER:  # NaN is not
         return float(value)
-    expected = {str: "a text", int: "a whole number", float: "a number"}[kind]
+    expected = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}[kind]
     raise SpecError(f"{_called(pointer)} must be {expected}.", field=pointer)
 
 

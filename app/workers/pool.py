@@ -202,16 +202,20 @@ class Pool:
         """In a thread of its own: every notification to the loop, then, once, that there will be no more."""
         try:
             while True:
-                self._hand_over(self._received, worker, worker.connection.recv())
+                notification = worker.connection.recv()
+                if not self._hand_over(self._received, worker, notification):
+                    return
         except (EOFError, OSError):
             worker.process.join()
             self._hand_over(self._ended, worker)
 
-    def _hand_over(self, function: Callable[..., None], *values: Any) -> None:
+    def _hand_over(self, function: Callable[..., None], *values: Any) -> bool:
+        """False when there is nobody left to tell: the loop was closed without `close`."""
         try:
             self._loop.call_soon_threadsafe(function, *values)
-        except RuntimeError:  # the loop was closed without `close`
-            raise OSError from None
+        except RuntimeError:
+            return False
+        return True
 
     def _received(self, worker: Worker, notification: Notification) -> None:
         match notification:

@@ -1,0 +1,113 @@
+"""A whole run, and when it stops."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal, TypeAlias
+
+from annotated_types import Interval, Len, doc
+
+from engine.specs.datasets import DatasetSpec, MnistSpec
+from engine.specs.layers import Conv2D, Dense, LayerSpec, MaxPool2D, ReLU
+from engine.specs.optimizers import Adadelta, OptimizerSpec
+from engine.specs.ranges import L1, L2, MAX_LAYERS, BatchSize, ClassWeight, ClipNorm, Cores, HuberDelta, RunName, Seed
+from engine.specs.schedules import Constant, ScheduleSpec
+
+LossName: TypeAlias = Literal[
+    "softmax_cross_entropy", "mean_squared_error", "half_squared_error", "hinge", "huber", "binary_cross_entropy"
+]
+InitializerName: TypeAlias = Annotated[
+    Literal["automatic", "he_normal", "glorot_uniform", "playground", "zeros"],
+    doc(
+        "How the weights begin. Automatic: He's before a ReLU, Glorot's elsewhere. All zero: every unit of a layer stays the same as its neighbours."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSpec:
+    """When a run stops by itself; whichever comes first. `None`: not for this reason.
+
+    Accuracy and patience are judged on the validation examples; points have none, and are judged on those for testing.
+    """
+
+    epochs: (
+        Annotated[float, Interval(gt=0, le=100_000), doc("Stop after this many passes over the training examples.")]
+        | None
+    ) = None
+    steps: Annotated[int, Interval(ge=1, le=10**9), doc("Stop after this many updates.")] | None = None
+    seconds: Annotated[float, Interval(gt=0, le=10**7), doc("Stop after this much training time.")] | None = None
+    accuracy: (
+        Annotated[float, Interval(gt=0, le=1), doc("Stop when the validation accuracy reaches this share.")] | None
+    ) = None
+    loss: (
+        Annotated[float, Interval(gt=0, le=10**6), doc("Stop when the validation loss has fallen to this.")] | None
+    ) = None
+    patience: (
+        Annotated[
+            int,
+            Interval(ge=1, le=10**6),
+            doc("Stop when the validation loss has not improved for this many measurements."),
+        ]
+        | None
+    ) = None
+
+
+def demo_network() -> tuple[LayerSpec, ...]:
+    """The network of convnetjs's MNIST page: 5,994 parameters."""
+    return (
+        Conv2D(filters=8, kernel_size=5, stride=1, padding=2),
+        ReLU(),
+        MaxPool2D(pool_size=2, stride=2),
+        Conv2D(filters=16, kernel_size=5, stride=1, padding=2),
+        ReLU(),
+        MaxPool2D(pool_size=3, stride=3),
+        Dense(units=10),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """Everything that determines a run: the same spec and seed give the same run, bit for bit, on one machine."""
+
+    name: RunName = "digits"
+    dataset: DatasetSpec = field(default_factory=MnistSpec)
+    network: Annotated[tuple[LayerSpec, ...], Len(1, MAX_LAYERS)] = field(default_factory=demo_network)
+    initializer: InitializerName = "automatic"
+    loss: LossName = "softmax_cross_entropy"
+    huber_delta: HuberDelta = 1.0
+    class_weights: (
+        Annotated[
+            tuple[ClassWeight, ...],
+            Len(1, 1000),
+            doc("How much each class counts in the loss, in order; none: all the same."),
+        ]
+        | None
+    ) = None
+    optimizer: OptimizerSpec = field(default_factory=Adadelta)
+    schedule: ScheduleSpec = field(default_factory=Constant)
+    clip_norm: ClipNorm | None = None
+    batch_size: BatchSize = 20
+    cores: Cores = 1
+    l1: L1 = 0.0
+    l2: L2 = 0.00005
+    """convnetjs's page says 0.001 and divides it by its batch size of 20; here it is not divided by anything."""
+    seed: Seed = 1
+    stop: StopSpec = field(default_factory=StopSpec)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, as the API and the file formats write them."""
+        values = asdict(self)
+        values["network"] = [tagged(layer) for layer in self.network]
+        values["optimizer"] = tagged(self.optimizer)
+        values["schedule"] = tagged(self.schedule)
+        values["class_weights"] = None if self.class_weights is None else list(self.class_weights)
+        values["dataset"] = tagged(self.dataset)
+        return values
+
+
+def tagged(spec: Any) -> dict[str, Any]:
+    """A spec as a dict with its tag (`type` or `name`) first, as a person would write it."""
+    values = asdict(spec)
+    tag = "type" if "type" in values else "name"
+    return {tag: values.pop(tag), **values}
