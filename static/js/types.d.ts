@@ -24,7 +24,7 @@ interface ExampleItem { index: number; label: number; class: number; right: bool
 
 type Column =
   | "step" | "examples" | "seconds" | "train_loss" | "l1_loss" | "l2_loss" | "train_accuracy"
-  | "validation_loss" | "validation_accuracy" | "test_accuracy";
+  | "validation_loss" | "validation_accuracy" | "test_loss" | "test_accuracy";
 type Columns = Record<Column, (number | null)[]>;
 interface Metrics { points: Columns; latest: Record<string, number | null> }
 

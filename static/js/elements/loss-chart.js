@@ -4,6 +4,9 @@
  *
  * Drag zooms, double-click shows all, the pointer reads off every series at one update. For who cannot see it there is a
  * sentence with figures and a table. It draws four times a second at most and only while in view.
+ *
+ * Drawn are training and validation, and test accuracy, too; with `series="train test"` training and test, as of runs that are
+ * judged on their whole splits. Without a control the curve is not smoothed and its axis is linear.
  */
 
 import { all, download, make, write } from "../lib/dom.js";
@@ -101,8 +104,8 @@ class LossChart extends HTMLElement {
   }
 
   get #plot() { return this.#chosen("plot") === "accuracy" ? "accuracy" : "loss"; }
-  get #log() { return this.#plot === "loss" && (this.querySelector("[name=log]") instanceof HTMLInputElement ? /** @type {HTMLInputElement} */ (this.querySelector("[name=log]")).checked : true); }
-  get #smoothing() { return Number(this.#chosen("smoothing") ?? 0.1); }
+  get #log() { return this.#plot === "loss" && (this.querySelector("[name=log]") instanceof HTMLInputElement ? /** @type {HTMLInputElement} */ (this.querySelector("[name=log]")).checked : false); }
+  get #smoothing() { return Number(this.#chosen("smoothing") ?? 0); }
 
   /** @param {string} name @returns {string | undefined} */
   #chosen(name) {
@@ -122,7 +125,7 @@ class LossChart extends HTMLElement {
     this.#chart?.destroy();
     const { width, height } = this.#place.getBoundingClientRect();
     this.#chart = new this.#library(options({
-      plot, log, smooth: smoothing > 0, width, height, rem, font,
+      plot, log, shown: this.#shown, width, height, rem, font,
       range: (low, high) => this.#steady.fit(low, high, log, log ? [0.1, 3] : [0, 1]),
       drawn: chart => drawLabels(chart, this.#ends(), rem, font),
       zoomed: chart => this.#select(chart),
@@ -167,11 +170,15 @@ class LossChart extends HTMLElement {
   }
 
   /** Series that are shown, by their place in `Curve.data`. */
-  get #shown() { return [this.#smoothing > 0 ? 2 : 1, 3, ...(this.#plot === "accuracy" ? [4] : [])]; }
+  get #shown() {
+    const train = this.#smoothing > 0 ? 2 : 1;
+    if (this.getAttribute("series") === "train test") return [train, 4];
+    return this.#plot === "accuracy" ? [train, 3, 4] : [train, 3];
+  }
 
   #ends() {
     return this.#shown.flatMap(series => {
-      const end = this.#curve.at(series), look = LOOKS[series === 1 ? 2 : series];
+      const end = this.#curve.at(series), look = LOOKS[series];
       return end ? [{ name: look.name, token: look.token, x: Number(this.#curve.data[0][end.row]), y: end.value }] : [];
     });
   }
@@ -180,7 +187,7 @@ class LossChart extends HTMLElement {
   #read(row) {
     const step = this.#curve.data[0][row ?? this.#curve.data[0].length - 1];
     write(this.#readout, step == null ? "Nothing is measured yet." : `Update ${integer(step)}: ` + this.#shown.map(series =>
-      `${LOOKS[series === 1 ? 2 : series].name} ${show(this.#plot, this.#curve.at(series, row)?.value)}`).join(", "));
+      `${LOOKS[series].name} ${show(this.#plot, this.#curve.at(series, row)?.value)}`).join(", "));
   }
 
   #say() {
@@ -188,7 +195,7 @@ class LossChart extends HTMLElement {
     if (!data[0].length) return this.#place.setAttribute("aria-label", `${name} against updates. Nothing is measured yet.`);
     const parts = this.#shown.map(series => {
       const first = data[series].find(v => v != null), end = this.#curve.at(series);
-      return end ? `${LOOKS[series === 1 ? 2 : series].name} went from ${show(plot, first)} to ${show(plot, end.value)}` : "";
+      return end ? `${LOOKS[series].name} went from ${show(plot, first)} to ${show(plot, end.value)}` : "";
     }).filter(Boolean);
     this.#place.setAttribute("aria-label", `${name} against updates ${integer(data[0][0])} to ${integer(data[0].at(-1))}: ${parts.join("; ")}. A table follows.`);
   }
@@ -196,7 +203,7 @@ class LossChart extends HTMLElement {
   #fillTable() {
     if (!this.#details.open) return;
     const { data } = this.#curve, rows = data[0].length, plot = this.#plot, count = Math.min(TABLE_ROWS, rows);
-    const heads = ["Update", ...this.#shown.map(series => LOOKS[series === 1 ? 2 : series].name)];
+    const heads = ["Update", ...this.#shown.map(series => LOOKS[series].name)];
     const body = make("tbody");
     for (let i = 0; i < count; i++) {
       const row = count < 2 ? 0 : Math.round(i * (rows - 1) / (count - 1));

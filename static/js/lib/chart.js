@@ -5,12 +5,14 @@ import { colour } from "./palette.js";
 
 /** @typedef {import("./curve.js").Plot} Plot */
 
-/** Names and looks of the series, in the order of `Curve.data`; apart in lightness and in dash, not in hue alone. */
+const DASH = [7, 3];
+
+/** Names and colours of the series, in the order of `Curve.data`; apart in lightness and in dash, not in hue alone. */
 export const LOOKS = [
   { name: "", token: "ink" },
-  { name: "", token: "train" },
   { name: "training", token: "train" },
-  { name: "validation", token: "validation", dash: [7, 3] },
+  { name: "training", token: "train" },
+  { name: "validation", token: "validation" },
   { name: "test", token: "test" },
 ];
 
@@ -51,13 +53,14 @@ export class SteadyRange {
 }
 
 /**
- * @param {{ plot: Plot, log: boolean, smooth: boolean, width: number, height: number, rem: number, font: string,
+ * `shown` are the series to draw, by their place in `Curve.data`.
+ * @param {{ plot: Plot, log: boolean, shown: number[], width: number, height: number, rem: number, font: string,
  *   range: (low: number | null, high: number | null) => [number, number],
  *   drawn: (chart: UPlot) => void, zoomed: (chart: UPlot) => void, reset: () => void, pointed: (chart: UPlot) => void }} given
  * @returns {object}
  */
-export function options({ plot, log, smooth, width, height, rem, font, range, drawn, zoomed, reset, pointed }) {
-  const text = { stroke: colour("ink-3"), font: `${11 * rem}px ${font}`, ticks: { show: false } };
+export function options({ plot, log, shown, width, height, rem, font, range, drawn, zoomed, reset, pointed }) {
+  const smooth = shown.includes(2), text = { stroke: colour("ink-3"), font: `${11 * rem}px ${font}`, ticks: { show: false } };
   const sparse = (/** @type {UPlot} */ _, /** @type {number} */ series, /** @type {number} */ from, /** @type {number} */ to) => series > 2 && to - from < 30;
   return {
     width, height,
@@ -82,10 +85,10 @@ export function options({ plot, log, smooth, width, height, rem, font, range, dr
     ],
     series: [
       {},
-      { ...line("train", 1, smooth ? 0.45 : 1), auto: !smooth, points: { show: false } },
+      { ...line("train", smooth ? 1 : 1.5, smooth ? 0.45 : 1), auto: !smooth, points: { show: false } },
       { ...line("train", 2, 1), show: smooth, points: { show: false } },
-      { ...line("validation", 2, 1), dash: [7, 3], points: { show: sparse, size: 5 } },
-      { ...line("test", 2, 1), show: plot === "accuracy", points: { show: sparse, size: 5 } },
+      { ...line("validation", 2, 1), show: shown.includes(3), dash: DASH, points: { show: sparse, size: 5 } },
+      { ...line("test", 2, 1), show: shown.includes(4), dash: shown.includes(3) ? undefined : DASH, points: { show: sparse, size: 5 } },
     ],
     hooks: { draw: [drawn], setSelect: [zoomed], setCursor: [pointed] },
   };

@@ -4,9 +4,9 @@
  */
 
 /** @typedef {"loss" | "accuracy"} Plot */
-/** @type {Record<Plot, { raw: Column, validation: Column, test: Column | null }>} */
+/** @type {Record<Plot, { raw: Column, validation: Column, test: Column }>} */
 const SERIES = {
-  loss: { raw: "train_loss", validation: "validation_loss", test: null },
+  loss: { raw: "train_loss", validation: "validation_loss", test: "test_loss" },
   accuracy: { raw: "train_accuracy", validation: "validation_accuracy", test: "test_accuracy" },
 };
 
@@ -50,7 +50,7 @@ export class Curve {
       this.data[1].push(positive(value, this.plot));
       this.data[2].push(value == null ? null : positive(this.#mean(), this.plot));
       this.data[3].push(positive(columns[validation][row], this.plot));
-      this.data[4].push(test ? columns[test][row] : null);
+      this.data[4].push(positive(columns[test][row], this.plot));
     }
     return this.#rows > begin;
   }

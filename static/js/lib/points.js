@@ -6,7 +6,7 @@
 /** @returns {Columns} */
 const empty = () => ({
   step: [], examples: [], seconds: [], train_loss: [], l1_loss: [], l2_loss: [], train_accuracy: [], validation_loss: [],
-  validation_accuracy: [], test_accuracy: [],
+  validation_accuracy: [], test_loss: [], test_accuracy: [],
 });
 
 const COLUMNS = /** @type {Column[]} */ (Object.keys(empty()));
