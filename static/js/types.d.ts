@@ -28,6 +28,35 @@ type Column =
 type Columns = Record<Column, (number | null)[]>;
 interface Metrics { points: Columns; latest: Record<string, number | null> }
 
+/** Every point of a point run, edits of others included: `GET /api/runs/{id}/points`. Places in it are what frames mean by an index. */
+interface PointsAnswer {
+  columns: string[]; classes: string[]; target: string; digest: string;
+  values: number[][]; labels: number[]; split: ("train" | "test")[];
+  domain: [[number, number], [number, number]];
+}
+interface HiddenFrame {
+  layer: number; units: [number, number] | "components"; grid: [number[], number[]]; points: [number[], number[]];
+  low: [number, number]; high: [number, number]; explained: [number, number] | null;
+}
+interface CurveFrame {
+  x: [number, number]; output: number[]; units: { layer: number; curves: number[][] } | null;
+  residuals: number[]; least_squares: { output: number[]; loss: number } | null;
+}
+interface LayerHistogram {
+  layer: number; units: number; dead: number;
+  weights: { low: number; high: number; counts: number[] };
+  activations: { low: number; high: number; counts: number[] } | null;
+}
+/** One snapshot of a point run; what the watch did not ask for is null. `layer` is a place in the network, −1 the inputs. */
+interface PlaneFrame {
+  view: "plane"; watch: string; step: number; domain: [[number, number], [number, number]];
+  outputs: Pack | null;
+  neuron: { layer: number; unit: number; map: Pack } | null;
+  neurons: { layer: number; maps: Pack }[] | null;
+  weights: { layer: number; weights: (number | null)[][]; biases: (number | null)[] }[] | null;
+  hidden: HiddenFrame | null; mistakes: number[] | null; curve: CurveFrame | null; histograms: LayerHistogram[] | null;
+}
+
 interface Run {
   id: string; name: string; state: string; sentence: string;
   step: number; examples: number; epoch: number; seconds: number; generation: number; seed: number;
