@@ -36,7 +36,7 @@ interface PlaneFrame {
   } | null;
   mistakes: number[] | null;
   curve: CurveFrame | null;
-  histograms: UnitHistograms[] | null;
+  histograms: LayerSpread[] | null;
 }
 interface CurveFrame {
   x: [number, number]; output: (number | null)[];
@@ -45,7 +45,7 @@ interface CurveFrame {
   least_squares: { output: (number | null)[]; loss: number | null } | null;
 }
 interface Histogram { low: number; high: number; counts: number[] }
-interface UnitHistograms { layer: number; units: number; dead: number; weights: Histogram; activations: Histogram | null }
+interface LayerSpread { layer: number; units: number; dead: number; weights: Histogram; activations: Histogram | null }
 
 /** All points of a run, as GET /api/runs/{id}/points answers: labels are places in `classes`, or numbers where there are none. */
 interface PointSet {

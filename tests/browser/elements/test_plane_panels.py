@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.browser.elements.conftest import Bench
@@ -45,3 +47,76 @@ def test_without_test_points_the_curve_tells_of_training_alone(bench: Bench) -> 
     page.wait_for_selector(".uplot")
     page.evaluate(FILL, {"step": [0, 100], "train_loss": [0.9, 0.5]})
     bench.until("document.querySelector('[data-plot]').ariaLabel.includes('0.900 to 0.500. A table')")
+
+
+# ---- Histograms of the units -------------------------------------------------------------------------------------------
+
+NETWORK = [{"type": "dense"}, {"type": "relu"}, {"type": "dense"}, {"type": "tanh"}, {"type": "dense"}]
+
+
+def spread(low: float, high: float, counts: list[int]) -> dict[str, Any]:
+    return {"low": low, "high": high, "counts": counts + [0] * (20 - len(counts))}
+
+
+def histograms(*dead: int) -> dict[str, Any]:
+    """A frame of a network with three dense layers of eight units."""
+    layers = [
+        {
+            "layer": 2 * i, "units": 8, "dead": count, "weights": spread(-1, 3, [0, 0, 0, 5, 1]),
+            "activations": spread(0, 2, [9, 3]) if i < 2 else None,
+        }
+        for i, count in enumerate(dead)
+    ]  # fmt: skip
+    return {"view": "plane", "watch": "w", "step": 1, "histograms": layers}
+
+
+SHOW_UNITS = """([network, frame]) => {
+  const element = document.querySelector('unit-histograms');
+  element.network = network;
+  element.show(frame);
+}"""
+
+
+def test_dead_units_are_counted_in_words_and_the_output_is_none_of_them(bench: Bench) -> None:
+    page = bench.open("<unit-histograms></unit-histograms>", "elements/unit-histograms.js")
+    page.evaluate(SHOW_UNITS, [NETWORK, histograms(2, 1, 3)])
+    bench.until("document.querySelectorAll('unit-histograms figure').length === 3")
+    assert page.locator("unit-histograms dd").inner_text() == "3 of 16"
+    assert page.locator("unit-histograms figcaption").all_text_contents() == [
+        "Layer 1 2 of 8 never fire",
+        "Layer 2 1 of 8 says the same everywhere",
+        "Output ",
+    ]
+    page.evaluate(SHOW_UNITS, [NETWORK, histograms(0, 0, 0)])
+    bench.until("document.querySelector('unit-histograms dd').textContent === '0 of 16'")
+    assert page.locator("unit-histograms figcaption").first.inner_text().strip() == "Layer 1"
+
+
+def test_histograms_are_blue_above_zero_and_orange_below_and_say_where_most_are(bench: Bench) -> None:
+    page = bench.open("<unit-histograms></unit-histograms>", "elements/unit-histograms.js")
+    frame = histograms(0)
+    frame["histograms"][0]["weights"] = spread(-1, 1, [10] * 10 + [5] * 10)
+    page.evaluate(SHOW_UNITS, [NETWORK, frame])
+    bench.until("document.querySelectorAll('unit-histograms canvas').length === 2")
+    colours = page.evaluate("""async () => {
+      const { token } = await import('/static/js/lib/palette.js'), canvas = document.querySelector('unit-histograms canvas');
+      const at = (x, y) => [...canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1).data];
+      return [at(0.11, 0.3), at(0.61, 0.3), at(0.61, 0.8), token('negative'), token('positive')];
+    }""")
+    left, above, right, negative, positive = colours
+    assert left == [*negative, 255]
+    assert above[3] == 0, "half as many are half as high"
+    assert right == [*positive, 255]
+    assert page.locator("unit-histograms canvas").first.get_attribute("aria-label") == (
+        "Layer 1: weights from −1.00 to 1.00, most in −1.00 … −0.90."
+    )
+    assert page.locator("unit-histograms .note").all_inner_texts() == ["weights −1.00 … 1.00", "activations 0.00 … 2.00"]
+
+
+def test_a_network_that_grew_has_a_row_more(bench: Bench) -> None:
+    page = bench.open("<unit-histograms></unit-histograms>", "elements/unit-histograms.js")
+    page.evaluate(SHOW_UNITS, [NETWORK[-1:], histograms(0)])
+    bench.until("document.querySelector('unit-histograms b')?.textContent === 'Output'")
+    page.evaluate(SHOW_UNITS, [NETWORK, histograms(0, 0, 0)])
+    bench.until("document.querySelectorAll('unit-histograms b').length === 3")
+    assert page.locator("unit-histograms b").all_inner_texts() == ["Layer 1", "Layer 2", "Output"]
