@@ -25,6 +25,9 @@ MAX_COLUMNS = 20
 MAX_CLASSES = 6
 MAX_TABLE_NUMBERS = 50_000
 """Rows times columns of a table, the one to be learned included."""
+MAX_TABLE_VALUE = 1e15
+"""The largest number of a table: its square still is a float32."""
+MAX_COLUMN_CHARACTERS = 40
 
 LETTERS = "ABCDEF"
 
@@ -71,6 +74,12 @@ class MnistSpec:
 
 Feature: TypeAlias = Literal["x", "y", "x_squared", "y_squared", "xy", "sin_x", "sin_y", "cos_x", "cos_y"]
 """What the network is told about a point (x, y)."""
+FEATURE_LABELS: Mapping[Feature, str] = MappingProxyType(
+    {
+        "x": "x", "y": "y", "x_squared": "x²", "y_squared": "y²", "xy": "xy",
+        "sin_x": "sin x", "sin_y": "sin y", "cos_x": "cos x", "cos_y": "cos y",
+    }
+)  # fmt: skip
 
 Features: TypeAlias = Annotated[
     tuple[Feature, ...],
@@ -107,6 +116,8 @@ REGRESSION_KINDS: frozenset[str] = frozenset({"plane", "bumps"})
 """A number is to be learned at each place, and no class."""
 MANY_CLASSES: frozenset[str] = frozenset({"circle", "gaussians", "spiral"})
 """These can have more classes than two."""
+SIMPLE_POINTS = 13
+"""convnetjs's simple set is these many points, however many are asked for."""
 
 CurveKind: TypeAlias = Literal["x_sin_x", "sine", "line", "parabola", "step", "bump"]
 
@@ -135,8 +146,13 @@ class PlaneSpec:
         return (len(self.features),)
 
     @property
+    def point_count(self) -> int:
+        """As many points as there will be."""
+        return SIMPLE_POINTS if self.kind == "convnetjs_simple" else self.points
+
+    @property
     def sizes(self) -> Mapping[Split, int]:
-        return split_sizes(self.points, self.train_share)
+        return split_sizes(self.point_count, self.train_share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +179,7 @@ class CurveSpec:
         return split_sizes(self.points, self.train_share)
 
 
-ColumnName: TypeAlias = Annotated[str, Len(1, 40)]
+ColumnName: TypeAlias = Annotated[str, Len(1, MAX_COLUMN_CHARACTERS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +203,7 @@ class TableSpec:
         Len(0, 4 * (4 * MAX_TABLE_NUMBERS) // 3 + 4),
         doc("The rows: base64 of little-endian float32, the class or target last."),
     ] = ""
-    target: Annotated[str, Len(1, 40), doc("Name of what is learned.")] = "class"
+    target: Annotated[ColumnName, doc("Name of what is learned.")] = "class"
     standardize: Annotated[bool, doc("Whether each column is brought to mean 0 and variance 1 first.")] = False
     train_share: TrainShare = 0.5
     features: Features = ("x", "y")
