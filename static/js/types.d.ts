@@ -22,37 +22,6 @@ type Top = [number, number][];
 interface TilesFrame { view: "tiles"; watch: string; step: number; tiles: { index: number; top: Top }[] }
 interface ExampleItem { index: number; label: number; class: number; right: boolean; top: Top; image: Pack }
 
-/** One snapshot of a run on points; what was not asked for, and what is not finite, is null. Indices are those of `Points`. */
-interface PlaneFrame {
-  view: "plane"; watch: string; step: number; domain: [[number, number], [number, number]];
-  /** (maps, R, R), row 0 = largest y: the probability of class 0 of two, of each class of more, or the output. */
-  outputs: Pack | null;
-  neuron: { layer: number; unit: number; map: Pack } | null;
-  neurons: { layer: number; maps: Pack }[] | null;
-  weights: { layer: number; weights: (number | null)[][]; biases: (number | null)[] }[] | null;
-  hidden: {
-    layer: number; units: [number, number] | "components"; grid: [number[], number[]]; points: [number[], number[]];
-    low: [number, number]; high: [number, number]; explained: [number, number] | null;
-  } | null;
-  mistakes: number[] | null;
-  curve: CurveFrame | null;
-  histograms: LayerSpread[] | null;
-}
-interface CurveFrame {
-  x: [number, number]; output: (number | null)[];
-  units: { layer: number; curves: (number | null)[][] } | null;
-  residuals: (number | null)[] | null;
-  least_squares: { output: (number | null)[]; loss: number | null } | null;
-}
-interface Histogram { low: number; high: number; counts: number[] }
-interface LayerSpread { layer: number; units: number; dead: number; weights: Histogram; activations: Histogram | null }
-
-/** All points of a run, as GET /api/runs/{id}/points answers: labels are places in `classes`, or numbers where there are none. */
-interface PointSet {
-  columns: string[]; classes: string[]; target: string; values: number[][]; labels: number[];
-  split: ("train" | "validation" | "test")[]; domain: [[number, number], [number, number]]; digest: string;
-}
-
 type Column =
   | "step" | "examples" | "seconds" | "train_loss" | "l1_loss" | "l2_loss" | "train_accuracy"
   | "validation_loss" | "validation_accuracy" | "test_loss" | "test_accuracy";
@@ -70,14 +39,11 @@ interface HiddenFrame {
   low: [number, number]; high: [number, number]; explained: [number, number] | null;
 }
 interface CurveFrame {
-  x: [number, number]; output: number[]; units: { layer: number; curves: number[][] } | null;
-  residuals: number[]; least_squares: { output: number[]; loss: number } | null;
+  x: [number, number]; output: (number | null)[]; units: { layer: number; curves: (number | null)[][] } | null;
+  residuals: (number | null)[]; least_squares: { output: (number | null)[]; loss: number | null } | null;
 }
-interface LayerHistogram {
-  layer: number; units: number; dead: number;
-  weights: { low: number; high: number; counts: number[] };
-  activations: { low: number; high: number; counts: number[] } | null;
-}
+interface Histogram { low: number; high: number; counts: number[] }
+interface LayerHistogram { layer: number; units: number; dead: number; weights: Histogram; activations: Histogram | null }
 /** One snapshot of a point run; what the watch did not ask for is null. `layer` is a place in the network, −1 the inputs. */
 interface PlaneFrame {
   view: "plane"; watch: string; step: number; domain: [[number, number], [number, number]];
@@ -94,7 +60,10 @@ interface Run {
   parameters: number; multiply_adds: number;
   metrics: Record<string, number | null>;
   network: Record<string, unknown>[];
-  dataset: { classes: string[]; input_shape: number[]; train_examples: number; validation_examples: number; test_examples: number };
+  dataset: {
+    classes: string[]; input_shape: number[]; train_examples: number; validation_examples: number; test_examples: number;
+    task: "classification" | "regression"; columns?: string[]; domain?: [[number, number], [number, number]]; digest?: string;
+  };
   [field: string]: unknown;
 }
 

@@ -21,7 +21,7 @@ const SATURATING = new Set(["tanh", "sigmoid"]);
 
 class UnitHistograms extends HTMLElement {
   /** @type {Record<string, unknown>[]} */ network = [];
-  /** @type {LayerSpread[] | null} */ #latest = null;
+  /** @type {LayerHistogram[] | null} */ #latest = null;
   /** @type {Row[]} */ #rows = [];
   #shape = "";
   #total = make("dd", {}, "–");
@@ -66,7 +66,7 @@ class UnitHistograms extends HTMLElement {
     this.#words.wish();
   }
 
-  /** @param {LayerSpread[]} layers */
+  /** @param {LayerHistogram[]} layers */
   #build(layers) {
     this.#rows = layers.map(({ layer }) => ({ name: this.#name(layer), dead: make("span"), weights: spread("weights"), activations: spread("activations") }));
     this.#list.replaceChildren(...this.#rows.map(({ name, dead, weights, activations }) =>
@@ -82,7 +82,7 @@ class UnitHistograms extends HTMLElement {
     return place === dense.length - 1 ? "Output" : `Layer ${place + 1}`;
   }
 
-  /** @param {LayerSpread} layer */
+  /** @param {LayerHistogram} layer */
   #dead({ layer, units, dead }) {
     if (!dead || this.#name(layer) === "Output") return "";
     const one = dead === 1, saturating = SATURATING.has(String(this.network[layer + 1]?.type));
