@@ -44,14 +44,19 @@ interface CurveFrame {
 }
 interface Histogram { low: number; high: number; counts: number[] }
 interface LayerHistogram { layer: number; units: number; dead: number; weights: Histogram; activations: Histogram | null }
-/** One snapshot of a point run; what the watch did not ask for is null. `layer` is a place in the network, −1 the inputs. */
+/**
+ * One snapshot of a point run; what the watch did not ask for is null. `layer` is a place in the network, −1 the inputs. Maps
+ * have the largest y in row 0. Lists of layers leave out what is too large for a frame, or no longer made of numbers.
+ */
 interface PlaneFrame {
   view: "plane"; watch: string; step: number; domain: [[number, number], [number, number]];
   outputs: Pack | null;
   neuron: { layer: number; unit: number; map: Pack } | null;
   neurons: { layer: number; maps: Pack }[] | null;
   weights: { layer: number; weights: (number | null)[][]; biases: (number | null)[] }[] | null;
-  hidden: HiddenFrame | null; mistakes: number[] | null; curve: CurveFrame | null; histograms: LayerHistogram[] | null;
+  /** The class that each point is taken for; the places of those for which it is the wrong one. */
+  predictions: number[] | null; mistakes: number[] | null;
+  hidden: HiddenFrame | null; curve: CurveFrame | null; histograms: LayerHistogram[] | null;
 }
 
 interface Run {
