@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Array
-from engine.datasets.base import Images
+from engine.arrays import Array, Images
 
 Offsets = npt.NDArray[np.int64]
 """Rows and columns of the upper left corners, int64 (2, N)."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from engine.arrays import Array, Labels
+from engine.arrays import Array, Truth
 from engine.losses import Loss
 from engine.network import Network
 
@@ -35,14 +35,14 @@ def differentiate(
     network: Network,
     loss: Loss,
     inputs: Array,
-    labels: Labels,
+    labels: Truth,
     weights: Array | None,
     *,
     batch_size: int,
     rng: np.random.Generator | None,
     clock: Callable[[], float] = lambda: 0.0,
 ) -> Learned:
-    """Fill the network's gradients with what these examples (C, H, W, n) contribute to those of a batch's mean loss.
+    """Fill the network's gradients with what these examples (C, H, W, n) or (D, n) contribute to those of a batch's mean loss.
 
     With n = `batch_size` that is all of it. `rng` is what dropout draws from, `clock` gives seconds.
     """
@@ -57,7 +57,7 @@ def differentiate(
         forwarded = clock()
         logit_gradients *= share
         network.backward(logit_gradients, add=part.start > 0)
-        correct = int(np.count_nonzero(logits.argmax(axis=0) == labels[part]))
+        correct = loss.correct(logits, labels[part])
         learned += Learned(share * part_loss, correct, forwarded - started, clock() - forwarded)
     return learned
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from engine.arrays import Array, Labels
-from engine.augmentation import centre_crop, crop_at, random_offsets
-from engine.metrics import ClassScores, Counts, accuracy, confusion_matrix, per_class
+from engine.arrays import Array, Labels, Truth
+from engine.augmentation import crop_at, random_offsets
+from engine.datasets.base import ImageDataset, LabelledImages
+from engine.metrics import (
+    ClassScores,
+    Counts,
+    RegressionErrors,
+    accuracy,
+    confusion_matrix,
+    per_class,
+    regression_errors,
+)
 from engine.specs import Split
 from engine.trainer import Trainer
 
@@ -26,9 +34,13 @@ _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 class EvaluationResult:
     """How a network did on a split at `step`.
 
+    Where a number is learned, `predictions` are the outputs, float (N,), and `errors` say how far off they are, both in
+    the number's own unit; there is then no accuracy, the confusion is (0, 0), and there are no most probable classes.
+
     loss: mean over examples and crops as in training, weights included, None without examples, as is accuracy (a
     share of the examples, all counting the same);
-    predictions: int64 (N,); top_classes int64 and top_probabilities (N, 3): the three most probable, first first.
+    predictions: int64 (N,), the most probable classes; top_classes int64 and top_probabilities (N, at most 3): the three
+    most probable, first first.
     """
 
     split: Split
@@ -37,9 +49,10 @@ class EvaluationResult:
     examples: int
     loss: float | None
     accuracy: float | None
+    errors: RegressionErrors | None
     confusion: Counts
     per_class: list[ClassScores]
-    predictions: Labels
+    predictions: Truth
     top_classes: Labels
     top_probabilities: Array
 
@@ -56,21 +69,30 @@ class Evaluation:
     def __init__(self, trainer: Trainer, split: Split, *, crops: int = 1) -> None:
         self.split = split
         self.step = trainer.steps
-        self.crops = crops
+        self.crops = crops if isinstance(trainer.dataset, ImageDataset) else 1
         self.judged = 0
         self._trainer = trainer
         self._examples = trainer.splits[split]
         self._parameters = trainer.network.parameters.copy()
-        self._offsets = self._draw_offsets() if crops > 1 else None
+        self._views = self._random_views() if self.crops > 1 else None
         self._loss_sum = 0.0
-        self._top_classes: Labels = np.empty((len(self._examples), TOP), np.int64)
-        self._top_probabilities: Array = np.empty((len(self._examples), TOP), np.float32)
+        top = min(TOP, len(trainer.dataset.classes))
+        self._top_classes: Labels = np.empty((len(self._examples), top), np.int64)
+        self._top_probabilities: Array = np.empty((len(self._examples), top), np.float32)
+        self._outputs: Array = np.empty(0 if trainer.dataset.classes else len(self._examples), np.float32)
 
-    def _draw_offsets(self) -> npt.NDArray[np.int64]:
-        """Corners of the crops, int64 (2, crops, examples)."""
-        spec = self._trainer.spec
-        rng = np.random.default_rng((spec.seed, self.step, _SPLITS.index(self.split)))
-        return random_offsets((self.crops, len(self._examples)), self._trainer.dataset.side, spec.dataset.crop, rng)
+    def _random_views(self) -> Callable[[slice], Iterator[Array]]:
+        """What gives some images through all their random windows, one after the other."""
+        images = self._examples
+        assert isinstance(images, LabelledImages)
+        rng = np.random.default_rng((self._trainer.spec.seed, self.step, _SPLITS.index(self.split)))
+        offsets = random_offsets((self.crops, len(images)), int(images.images.shape[1]), images.side, rng)
+
+        def views(part: slice) -> Iterator[Array]:
+            for corners in offsets[:, :, part].swapaxes(0, 1):
+                yield crop_at(images.images[part], corners, images.side)
+
+        return views
 
     @property
     def done(self) -> bool:
@@ -86,37 +108,44 @@ class Evaluation:
         present = parameters.copy()
         parameters[:] = self._parameters
         try:
-            probabilities = self._judge(part)
+            judged = self._judge(part)
         finally:
             parameters[:] = present
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
-        self._top_classes[part] = order
-        self._top_probabilities[part] = np.take_along_axis(probabilities, order, axis=1)
+        self._keep(part, judged)
         self.judged = part.stop
 
-    def _judge(self, part: slice) -> Array:
-        """Probabilities (n, K), averaged over the crops."""
-        network, loss, labels = self._trainer.network, self._trainer.loss, self._examples.labels[part]
-        weights = self._trainer.weights(self.split, part)
-        total: Array = np.zeros((len(self._trainer.dataset.classes), len(labels)), network.dtype)
-        for view in self._views(part):
-            logits = network.logits(view)
-            self._loss_sum += loss.loss_and_gradient(logits, labels, weights)[0] * len(labels) / self.crops
-            total += loss.probabilities(logits)
-        return total.T / np.float32(self.crops)
+    def _keep(self, part: slice, judged: Array) -> None:
+        """`judged` (n, K) are probabilities, or (n, 1) outputs where a number is learned."""
+        if not self._trainer.dataset.classes:
+            self._outputs[part] = judged[:, 0]
+            return
+        order = np.argsort(-judged, axis=1, kind="stable")[:, :TOP]
+        self._top_classes[part] = order
+        self._top_probabilities[part] = np.take_along_axis(judged, order, axis=1)
 
-    def _views(self, part: slice) -> Iterator[Array]:
-        images, crop = self._examples.images[part], self._trainer.spec.dataset.crop
-        if self._offsets is None:
-            yield centre_crop(images, crop)
-        else:
-            for offsets in self._offsets[:, :, part].swapaxes(0, 1):
-                yield crop_at(images, offsets, crop)
+    def _judge(self, part: slice) -> Array:
+        """Probabilities (n, K), averaged over the crops; outputs (n, 1) where a number is learned."""
+        network, loss, labels = self._trainer.network, self._trainer.loss, self._examples.labels[part]
+        classes = len(self._trainer.dataset.classes)
+        weights = self._trainer.weights(self.split, part)
+        total: Array = np.zeros((max(1, classes), len(labels)), network.dtype)
+        for view in [self._examples.look(part)] if self._views is None else self._views(part):
+            outputs = network.logits(view)
+            self._loss_sum += loss.loss_and_gradient(outputs, labels, weights)[0] * len(labels) / self.crops
+            total += loss.probabilities(outputs) if classes else outputs
+        return total.T / np.float32(self.crops)
 
     def result(self) -> EvaluationResult:
         """The outcome for the examples judged so far."""
-        labels, predictions = self._examples.labels[: self.judged], self._top_classes[: self.judged, 0]
-        confusion = confusion_matrix(labels, predictions, len(self._trainer.dataset.classes))
+        labels, classes = self._examples.labels[: self.judged], len(self._trainer.dataset.classes)
+        predictions: Truth
+        if classes:
+            predictions, errors = self._top_classes[: self.judged, 0], None
+            confusion = confusion_matrix(labels.astype(np.int64, copy=False), predictions, classes)
+        else:
+            mean, spread = self._trainer.dataset.target_scale
+            predictions = mean + spread * self._outputs[: self.judged]
+            errors, confusion = regression_errors(mean + spread * labels, predictions), np.zeros((0, 0), np.int64)
         return EvaluationResult(
             split=self.split,
             step=self.step,
@@ -124,6 +153,7 @@ class Evaluation:
             examples=self.judged,
             loss=self._loss_sum / self.judged if self.judged else None,
             accuracy=accuracy(confusion),
+            errors=errors,
             confusion=confusion,
             per_class=per_class(confusion),
             predictions=predictions,

@@ -1,7 +1,7 @@
 """How weights begin. Each draws from the generator it is given; biases begin at zero.
 
 The spread is chosen so that signals neither die out nor blow up from layer to layer: the variance of a weight is about
-one over the number of inputs that are summed.
+one over the number of inputs that are summed. Two do not care: one for comparison, one to show why it matters.
 """
 
 from __future__ import annotations
@@ -11,6 +11,16 @@ from math import prod, sqrt
 import numpy as np
 
 from engine.arrays import Array, Shape
+
+
+def playground(shape: Shape, rng: np.random.Generator) -> Array:
+    """Uniform between −0.5 and 0.5 whatever the layer's size, as TensorFlow Playground begins (its biases are 0.1)."""
+    return rng.uniform(-0.5, 0.5, shape)
+
+
+def zeros(shape: Shape, _rng: np.random.Generator) -> Array:
+    """All the same: the units of a layer then get the same gradients and never become different from each other."""
+    return np.zeros(shape)
 
 
 def he_normal(shape: Shape, rng: np.random.Generator) -> Array:

@@ -1,6 +1,7 @@
 """Losses: one number for how wrong a batch of outputs is, and how each output should change to make it smaller.
 
-All read logits (K, N) and class labels (N,); a loss is the mean over the batch of what each example costs. With
+All read outputs (K, N), called logits where they become probabilities, and the truth (N,): class labels as integers, or
+the numbers to be met as floats, for one output. A loss is the mean over the batch of what each example costs. With
 `weights` (N,) an example of weight 3 counts as three, and the sum is still divided by N. (PyTorch's cross_entropy
 divides by Σ weights instead, which in a batch of one undoes them.)
 """
@@ -13,7 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from engine.arrays import Array, Labels, check_shape
+from engine.arrays import Array, Labels, Truth, check_shape
 from engine.specs import LossName, RunSpec
 
 
@@ -25,8 +26,8 @@ class Loss(ABC):
 
     # A diverged run makes infinities; its loss says so, and the trainer stops on it. Warnings would say it twice.
     @np.errstate(over="ignore", invalid="ignore")
-    def loss_and_gradient(self, logits: Array, labels: Labels, weights: Array | None = None) -> tuple[float, Array]:
-        """The mean loss and its gradient (K, N) with respect to `logits` (K, N), given the true classes `labels` (N,).
+    def loss_and_gradient(self, logits: Array, labels: Truth, weights: Array | None = None) -> tuple[float, Array]:
+        """The mean loss and its gradient (K, N) with respect to `logits` (K, N), given the truth `labels` (N,).
 
         `weights` (N,) are those of the examples. ShapeError when there is not one label, or weight, for each column.
         """
@@ -46,15 +47,26 @@ class Loss(ABC):
         return loss, gradient
 
     @abstractmethod
-    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
+    def _costs_and_gradient(self, logits: Array, labels: Truth) -> tuple[Array, Array]:
         """What each example costs, (N,), and how it changes with the example's logits, (K, N) in `_gradient`."""
 
     @abstractmethod
     def probabilities(self, logits: Array) -> Array:
         """What the network believes, (K, N), each column summing to 1, as a new array."""
 
-    def _errors(self, logits: Array, labels: Labels) -> Array:
-        """`z − onehot`: how far each output is from 1 for the true class and 0 elsewhere."""
+    def predicted(self, logits: Array) -> Labels:
+        """The class that each column of the outputs (K, N) speaks for, int64 (N,)."""
+        best: Labels = logits.argmax(axis=0)
+        return best
+
+    def correct(self, logits: Array, labels: Truth) -> int:
+        """How many columns speak for their class; of numbers to be met none is right or wrong."""
+        return 0 if labels.dtype.kind == "f" else int(np.count_nonzero(self.predicted(logits) == labels))
+
+    def _errors(self, logits: Array, labels: Truth) -> Array:
+        """How far each output is from the number to be met; or `z − onehot`, from 1 for the true class and 0 elsewhere."""
+        if labels.dtype.kind == "f":
+            return np.subtract(logits, labels, out=self._gradient)
         np.copyto(self._gradient, logits)
         self._gradient[labels, self._columns] -= 1
         return self._gradient
@@ -67,7 +79,7 @@ class SoftmaxCrossEntropy(Loss):
     which changes nothing but keeps every power within 1.
     """
 
-    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
+    def _costs_and_gradient(self, logits: Array, labels: Truth) -> tuple[Array, Array]:
         gradient, columns = self._gradient, self._columns
         np.subtract(logits, logits.max(axis=0), out=gradient)
         true_logits = gradient[labels, columns]
@@ -82,9 +94,12 @@ class SoftmaxCrossEntropy(Loss):
 
 
 class MeanSquaredError(Loss):
-    """`mean over outputs of (z − onehot)²`: the outputs are read as guesses of 1 for the true class and 0 elsewhere."""
+    """`mean over outputs of (z − onehot)²`: the outputs are read as guesses of 1 for the true class and 0 elsewhere.
 
-    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
+    With numbers to be met it is `(z − y)²`.
+    """
+
+    def _costs_and_gradient(self, logits: Array, labels: Truth) -> tuple[Array, Array]:
         errors, outputs = self._errors(logits, labels), len(logits)
         costs: Array = np.einsum("kn,kn->n", errors, errors) / outputs
         errors *= 2 / outputs
@@ -92,6 +107,36 @@ class MeanSquaredError(Loss):
 
     def probabilities(self, logits: Array) -> Array:
         return shares_above_zero(logits)
+
+
+class HalfSquaredError(Loss):
+    """`mean over outputs of ½ (o − t)²` with t = 1 for the true class and −1 elsewhere, as TensorFlow Playground has it.
+
+    Of two classes one output is enough: 1 is the first, −1 the second. The output is meant to come from a tanh; as a
+    probability it is read as (o + 1) / 2.
+    """
+
+    def _costs_and_gradient(self, logits: Array, labels: Truth) -> tuple[Array, Array]:
+        if labels.dtype.kind == "f":
+            errors = self._errors(logits, labels)
+        elif len(logits) == 1:
+            errors = np.subtract(logits, 1 - 2 * labels, out=self._gradient)
+        else:
+            errors = np.add(logits, 1, out=self._gradient)
+            errors[labels, self._columns] -= 2
+        outputs = len(logits)
+        costs: Array = np.einsum("kn,kn->n", errors, errors) / (2 * outputs)
+        errors /= outputs
+        return costs, errors
+
+    def predicted(self, logits: Array) -> Labels:
+        return (logits[0] < 0).astype(np.int64) if len(logits) == 1 else super().predicted(logits)
+
+    def probabilities(self, logits: Array) -> Array:
+        if len(logits) > 1:
+            return shares_above_zero((logits + 1) / 2)
+        first = np.clip((logits + 1) / 2, 0, 1)
+        return np.concatenate([first, 1 - first])
 
 
 class Huber(Loss):
@@ -105,7 +150,7 @@ class Huber(Loss):
         super().__init__()
         self.delta = delta
 
-    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
+    def _costs_and_gradient(self, logits: Array, labels: Truth) -> tuple[Array, Array]:
         errors, outputs = self._errors(logits, labels), len(logits)
         held = np.clip(errors, -self.delta, self.delta)
         # With h = e held, both pieces are h (e − ½ h): ½ e² where h = e, and δ (|e| − ½ δ) where h = ±δ.
@@ -123,7 +168,7 @@ class Hinge(Loss):
     class that comes too near has the slope 1, and the true class minus their number; where one is exactly 1 behind, 0.
     """
 
-    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
+    def _costs_and_gradient(self, logits: Array, labels: Truth) -> tuple[Array, Array]:
         gradient, columns = self._gradient, self._columns
         margins = logits - logits[labels, columns] + 1
         np.maximum(margins, 0, out=margins)
@@ -144,7 +189,7 @@ class BinaryCrossEntropy(Loss):
     is `max(z, 0) − t z + log(1 + e^−|z|)`, in which no power exceeds 1; the gradient is `σ(z) − t` over the outputs.
     """
 
-    def _costs_and_gradient(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
+    def _costs_and_gradient(self, logits: Array, labels: Truth) -> tuple[Array, Array]:
         gradient, outputs = self._gradient, len(logits)
         small = np.exp(-np.abs(logits))
         costs = np.maximum(logits, 0).sum(axis=0) - logits[labels, self._columns] + np.log1p(small).sum(axis=0)
@@ -179,6 +224,7 @@ LOSSES: Mapping[LossName, type[Loss]] = MappingProxyType(
     {
         "softmax_cross_entropy": SoftmaxCrossEntropy,
         "mean_squared_error": MeanSquaredError,
+        "half_squared_error": HalfSquaredError,
         "hinge": Hinge,
         "huber": Huber,
         "binary_cross_entropy": BinaryCrossEntropy,

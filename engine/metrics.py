@@ -1,8 +1,10 @@
-"""How good a classifier is, from labels and predictions."""
+"""How good a network is, from what is true and what it predicts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,11 +40,43 @@ class ClassScores:
 
 def per_class(confusion: Counts) -> list[ClassScores]:
     """Precision, recall, F1 and support of every class."""
-    hits, predicted, support = np.diag(confusion).tolist(), confusion.sum(axis=0).tolist(), confusion.sum(axis=1).tolist()
+    hits, predicted, support = (
+        np.diag(confusion).tolist(),
+        confusion.sum(axis=0).tolist(),
+        confusion.sum(axis=1).tolist(),
+    )
     return [
         ClassScores(_share(hit, guess), _share(hit, true), _share(2 * hit, guess + true), true)
         for hit, guess, true in zip(hits, predicted, support, strict=True)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class RegressionErrors:
+    """How far predicted numbers are off, in the numbers' own unit.
+
+    r_squared: `1 − Σ (y − o)² / Σ (y − mean y)²`: 1 is perfect, 0 no better than always saying the mean; None when all
+    `y` are the same.
+    """
+
+    r_squared: float | None
+    mean_absolute_error: float
+    root_mean_squared_error: float
+
+
+def regression_errors(
+    targets: npt.NDArray[np.floating[Any]], outputs: npt.NDArray[np.floating[Any]]
+) -> RegressionErrors | None:
+    """Of targets and outputs (N,); None when there are none, or the outputs are no numbers any more."""
+    if not len(targets) or not np.isfinite(outputs).all():
+        return None
+    errors = outputs.astype(np.float64) - targets
+    squares, spread = float(errors @ errors), float(np.var(targets.astype(np.float64))) * len(targets)
+    return RegressionErrors(
+        r_squared=1 - squares / spread if spread > 0 else None,
+        mean_absolute_error=float(np.abs(errors).mean()),
+        root_mean_squared_error=sqrt(squares / len(targets)),
+    )
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -10,16 +10,18 @@ import numpy.typing as npt
 
 from engine import specs as spec_types
 from engine.arrays import Array, Shape, check_shape
-from engine.initializers import glorot_uniform, he_normal
+from engine.initializers import glorot_uniform, he_normal, playground, zeros
 from engine.layers import BatchNormalization, Dropout, Layer, WeightedLayer, make_layer
 from engine.layers.fusion import fuse
 from engine.losses import Loss
 from engine.shapes import EVALUATION_CHUNK, LayerPlan, estimate_bytes, plan
-from engine.specs import LayerSpec
+from engine.specs import InitializerName, LayerSpec
 from engine.tape import Tape, can_be_taped
 
 PART_BYTES = 32 * 2**20
 """What the arrays of one part of a batch may take, by `estimate_bytes`, which is generous: some 40 digits."""
+
+INITIALIZERS = {"he_normal": he_normal, "glorot_uniform": glorot_uniform, "playground": playground, "zeros": zeros}
 
 SMALLEST_PART = 16
 """With fewer examples the calls themselves take the time."""
@@ -79,18 +81,23 @@ class Network:
         input_shape: Shape,
         *,
         rng: np.random.Generator,
+        initializer: InitializerName = "automatic",
         dtype: npt.DTypeLike = np.float32,
     ) -> Network:
-        """A network with fresh weights drawn from `rng`, biases zero.
+        """A network with fresh weights drawn from `rng`, biases zero (0.1 with "playground").
 
-        Weights whose outputs meet a ReLU next (pooling, normalization, dropout and flatten between them do not count)
-        are drawn by `he_normal`, all others by `glorot_uniform`.
+        With "automatic", weights whose outputs meet a ReLU next (pooling, normalization, dropout and flatten between
+        them do not count) are drawn by `he_normal`, all others by `glorot_uniform`.
         """
         network = cls(specs, input_shape, dtype)
         for index, layer in enumerate(network.layers):
             if isinstance(layer, WeightedLayer):
-                draw = he_normal if _meets_relu(specs[index + 1 :]) else glorot_uniform
-                layer.weights[...] = draw(layer.weight_shape, rng)
+                name = initializer
+                if name == "automatic":
+                    name = "he_normal" if _meets_relu(specs[index + 1 :]) else "glorot_uniform"
+                layer.weights[...] = INITIALIZERS[name](layer.weight_shape, rng)
+                if name == "playground":
+                    layer.biases[...] = 0.1
             elif isinstance(layer, BatchNormalization):
                 layer.begin()
         return network

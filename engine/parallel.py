@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Array, Labels, Shape
+from engine.arrays import Array, Shape, Truth
 from engine.differentiation import Learned, differentiate
 from engine.errors import EngineError
 from engine.losses import make_loss
@@ -122,7 +122,7 @@ class SecondCore:
         self._process.stdout.close()
 
     def begin(
-        self, parameters: Array, inputs: Array, labels: Labels, weights: Array | None, *, batch_size: int, seed: int
+        self, parameters: Array, inputs: Array, labels: Truth, weights: Array | None, *, batch_size: int, seed: int
     ) -> None:
         """Hand over the second half of a batch: `inputs` (C, H, W, n) out of `batch_size` examples."""
         shared, count = self._shared, len(labels)

@@ -17,6 +17,7 @@ from engine.specs import (
     MAX_LAYERS,
     MAX_PARAMETERS,
     MAX_RUN_BYTES,
+    REGRESSION_LOSSES,
     AveragePool2D,
     BatchNormalization,
     Conv1D,
@@ -31,13 +32,16 @@ from engine.specs import (
     Maxout,
     MaxPool1D,
     MaxPool2D,
+    MnistSpec,
     ReLU,
     RunSpec,
     Sigmoid,
     Softplus,
+    TableSpec,
     Tanh,
     tagged,
 )
+from engine.specs.tables import check_table
 from engine.validation import checked, read_value
 
 EVALUATION_CHUNK = 128
@@ -106,17 +110,26 @@ def preview(specs: Sequence[LayerSpec], input_shape: Shape) -> list[PlanOrProble
     return layers
 
 
-def check_run(spec: RunSpec, input_shape: Shape, classes: int) -> None:
-    """Raise SpecError unless the run can be built: ranges, shapes, one output for each class, size within the limits."""
+def check_run(spec: RunSpec) -> None:
+    """Raise SpecError unless the run can be built: ranges, shapes, outputs that fit the loss, size within the limits."""
     checked(spec)
+    _check_dataset(spec)
+    classes, input_shape = len(spec.dataset.classes), spec.dataset.input_shape
     layers = plan(spec.network, input_shape)
     outputs = prod(layers[-1].output_shape)
-    if outputs != classes:
+    if outputs != spec.output_count:
+        aim = f"there are {classes} classes" if classes else "one number is to be learned"
+        units = "1 unit" if spec.output_count == 1 else f"{spec.output_count} units"
         raise SpecError(
-            f"The last layer has {outputs:,} outputs, but there are {classes} classes: "
-            f"let the network end with a dense layer of {classes} units.",
+            f"The last layer has {_outputs(outputs)}, but {aim}: let the network end with a dense layer of {units}.",
             field=f"/network/{len(layers) - 1}",
             code="output_count",
+        )
+    if classes == 0 and spec.loss not in REGRESSION_LOSSES:
+        raise SpecError(
+            "This loss compares classes, and here a number is learned: choose the mean squared error or Huber's loss.",
+            field="/loss",
+            code="loss_needs_classes",
         )
     if spec.class_weights is not None and len(spec.class_weights) != classes:
         raise SpecError(
@@ -124,6 +137,8 @@ def check_run(spec: RunSpec, input_shape: Shape, classes: int) -> None:
             field="/class_weights",
             code="class_weight_count",
         )
+    if spec.cores > 1 and not isinstance(spec.dataset, MnistSpec):
+        raise SpecError("Points are few: one core is enough for them.", field="/cores", code="too_few_for_cores")
     if spec.cores > 1 and any(isinstance(layer.spec, BatchNormalization) for layer in layers):
         raise SpecError(
             "Batch normalization needs each batch whole: choose one core.", field="/cores", code="batch_in_shares"
@@ -145,6 +160,23 @@ def check_run(spec: RunSpec, input_shape: Shape, classes: int) -> None:
             field="/batch_size",
             code="too_much_memory",
         )
+
+
+def _check_dataset(spec: RunSpec) -> None:
+    """Raise SpecError for sizes that leave nothing to learn from, and for a table that is none."""
+    match spec.dataset:
+        case MnistSpec(train_size=available, validation_size=validation) if validation >= available:
+            raise SpecError(
+                f"{validation:,} of {available:,} training images are kept for validation, so none is left to "
+                "learn from. Keep fewer for validation or use more training images.",
+                field="/dataset/validation_size",
+            )
+        case TableSpec() as table:
+            check_table(table)
+
+
+def _outputs(count: int) -> str:
+    return "1 output" if count == 1 else f"{count:,} outputs"
 
 
 def estimate_bytes(specs: Sequence[LayerSpec], input_shape: Shape, batch_size: int) -> int:

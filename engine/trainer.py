@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Array, Labels, check_shape
-from engine.augmentation import random_crop
-from engine.datasets.base import ImageDataset
+from engine.arrays import Array, Truth, check_shape
+from engine.datasets.base import Chosen, Dataset
 from engine.differentiation import Learned, differentiate, shares
 from engine.errors import DivergedError, ShapeError, SpecError
 from engine.ink import Ink, preprocess
@@ -26,7 +25,7 @@ from engine.network import Network
 from engine.optimizers import OPTIMIZERS, AnyOptimizer
 from engine.schedules import learning_rate_share
 from engine.shapes import check_run
-from engine.specs import OptimizerSpec, RunSpec, Split
+from engine.specs import MnistSpec, OptimizerSpec, RunSpec, Split
 from engine.validation import checked
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 GENERATORS = ("order", "crops", "dropout")
 """The random generators of a training that goes on; the initial weights have another, used up at once."""
 
-LIVE = ("learning_rate", "momentum", "batch_size", "l1", "l2", "optimizer", "stop", "name")
+LIVE = ("learning_rate", "momentum", "batch_size", "l1", "l2", "optimizer", "schedule", "clip_norm", "stop", "name")
 """What may change while a run goes on."""
 
 
@@ -88,7 +87,7 @@ class Trainer:
     Raises SpecError when the spec is impossible or does not fit the dataset.
     """
 
-    def __init__(self, spec: RunSpec, dataset: ImageDataset, *, clock: Callable[[], float] = no_clock) -> None:
+    def __init__(self, spec: RunSpec, dataset: Dataset, *, clock: Callable[[], float] = no_clock) -> None:
         self.dataset = dataset
         self.clock = clock
         self.second_core: SecondCore | None = None
@@ -98,12 +97,17 @@ class Trainer:
         self._start()
 
     def _check(self, spec: RunSpec) -> None:
-        check_run(spec, (1, spec.dataset.crop, spec.dataset.crop), len(self.dataset.classes))
+        check_run(spec)
+        if len(spec.dataset.classes) != len(self.dataset.classes):
+            raise SpecError(
+                f"The dataset has {len(self.dataset.classes)} classes, and the run's spec {len(spec.dataset.classes)}.",
+                field="/dataset",
+            )
 
     def _start(self) -> None:
-        spec, crop = self.spec, self.spec.dataset.crop
+        spec = self.spec
         initial, generators = _spawn(spec.seed)
-        self.network = Network.build(spec.network, (1, crop, crop), rng=initial)
+        self.network = Network.build(spec.network, spec.dataset.input_shape, rng=initial, initializer=spec.initializer)
         self.optimizer = self._new_optimizer(spec.optimizer)
         self._choose_loss()
         self.steps = 0
@@ -122,8 +126,7 @@ class Trainer:
         self._class_weights = None if weights is None else np.array(weights, self.network.dtype)
 
     def _new_batch(self) -> Array:
-        crop = self.spec.dataset.crop
-        return np.empty((1, crop, crop, self.spec.batch_size), self.network.dtype)
+        return np.empty((*self.network.input_shape, self.spec.batch_size), self.network.dtype)
 
     def _shuffle(self) -> None:
         self._order_state = self._rngs["order"].bit_generator.state
@@ -164,7 +167,7 @@ class Trainer:
             learned.backward_seconds + updated,
         )
 
-    def _differentiate(self, inputs: Array, labels: Labels, weights: Array | None) -> Learned:
+    def _differentiate(self, inputs: Array, labels: Truth, weights: Array | None) -> Learned:
         """The batch's mean loss; the network's gradients are then those of it.
 
         With two cores they are the sum of two halves. The first is computed here; so is the second, and in the same way,
@@ -197,8 +200,8 @@ class Trainer:
         learned = learn(first, dropout)
         return self.second_core.finish(self.network.gradients) + learned
 
-    def _next_batch(self) -> tuple[Array, Labels, Array | None]:
-        """The next `batch_size` examples, each seen through its own random window, with labels and weights.
+    def _next_batch(self) -> tuple[Array, Truth, Array | None]:
+        """The next `batch_size` examples as they are trained on, with labels and weights.
 
         Every pass over the training examples takes each of them once, in a new order. A batch may end one pass and
         begin the next, so that every update averages over the same number of examples.
@@ -208,16 +211,16 @@ class Trainer:
             self._shuffle()
             chosen = np.concatenate([chosen, self._take(self.spec.batch_size - len(chosen))])
         train = self.splits["train"]
-        inputs = random_crop(train.images[chosen], self.spec.dataset.crop, self._rngs["crops"], out=self._batch)
+        inputs = train.batch(chosen, self._rngs["crops"], out=self._batch)
         return inputs, train.labels[chosen], self.weights("train", chosen)
 
-    def _take(self, count: int) -> npt.NDArray[np.int64]:
+    def _take(self, count: int) -> Chosen:
         """At most `count` of what is left of the present pass."""
         taken = self._order[self._position : self._position + count]
         self._position += len(taken)
         return taken
 
-    def weights(self, split: Split, chosen: slice | npt.NDArray[np.int64]) -> Array | None:
+    def weights(self, split: Split, chosen: slice | Chosen) -> Array | None:
         """How much each `chosen` example of a split counts in the loss: its own weight times that of its class.
 
         None when all count the same.
@@ -226,7 +229,7 @@ class Trainer:
         own = None if examples.weights is None else examples.weights[chosen]
         if self._class_weights is None:
             return own
-        of_class = self._class_weights[examples.labels[chosen]]
+        of_class = self._class_weights[examples.labels[chosen].astype(np.int64, copy=False)]
         return of_class if own is None else own * of_class
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -316,9 +319,7 @@ class Trainer:
         )
 
     @classmethod
-    def from_state(
-        cls, state: TrainerState, dataset: ImageDataset, *, clock: Callable[[], float] = no_clock
-    ) -> Trainer:
+    def from_state(cls, state: TrainerState, dataset: Dataset, *, clock: Callable[[], float] = no_clock) -> Trainer:
         """A trainer that goes on exactly where the one of `state` was."""
         trainer = cls(state.spec, dataset, clock=clock)
         trainer.restore(state)
@@ -349,43 +350,36 @@ class Trainer:
 
     # ---- Predicting ------------------------------------------------------------------------------------------------
 
-    def predict(self, images: npt.ArrayLike) -> Array:
-        """Probabilities (N, K) of images (N, side, side), ink in [0, 1].
+    def predict(self, values: npt.ArrayLike) -> Array:
+        """Probabilities (N, K) of examples in the dataset's own shape; where a number is learned, the outputs (N, 1).
 
-        The images are as large as the dataset's, and the centre is looked at, or as the crop that the network sees.
+        ShapeError when they are of another shape or out of range.
         """
-        crop, side = self.spec.dataset.crop, self.dataset.side
-        try:
-            inputs = np.asarray(images, self.network.dtype)
-        except (TypeError, ValueError):
-            raise ShapeError("Images are a list of square lists of rows of numbers.") from None
-        if inputs.ndim != 3 or inputs.shape[1:] not in ((crop, crop), (side, side)):
-            raise ShapeError(
-                f"Images must have the shape (N, {side}, {side}) or (N, {crop}, {crop}), not {inputs.shape}."
-            )
-        if inputs.size and not (inputs.min() >= 0 and inputs.max() <= 1):  # written so that NaN fails, too
-            raise ShapeError("The ink of an image goes from 0 (background) to 1.")
-        margin = (inputs.shape[1] - crop) // 2
-        middle = inputs[:, margin : margin + crop, margin : margin + crop]
-        return self.probabilities(np.ascontiguousarray(middle.transpose(1, 2, 0))[None])
+        return self.probabilities(self.dataset.read_inputs(self.spec.dataset, values))
 
     def predict_ink(self, ink: npt.ArrayLike) -> tuple[Ink, Array] | None:
         """A drawing (see `engine.ink.preprocess`) as the network sees it, with the probabilities (K,); None if empty."""
+        if not isinstance(self.spec.dataset, MnistSpec):
+            raise ShapeError("This network has not learned from pictures: it cannot read a drawing.")
         drawing = preprocess(ink)
         if drawing is None:
             return None
         return drawing, self.probabilities(drawing.network_input(self.spec.dataset.crop))[0]
 
     def probabilities(self, inputs: Array) -> Array:
-        """Probabilities (N, K) of network inputs (1, crop, crop, N)."""
-        return np.ascontiguousarray(self.loss.probabilities(self.network.logits(inputs)).T)
+        """Probabilities (N, K) of network inputs (*input_shape, N); where a number is learned, the outputs (N, 1)."""
+        outputs = self.network.logits(inputs)
+        if self.dataset.classes:
+            outputs = self.loss.probabilities(outputs)
+        return np.ascontiguousarray(outputs.T)
 
 
 def fresh_state(spec: RunSpec, parameters: Array | None = None) -> TrainerState:
     """The state of a run at step 0, as `Trainer` makes it, or with other initial `parameters` (P,)."""
     initial, generators = _spawn(spec.seed)
     if parameters is None:
-        parameters = Network.build(spec.network, (1, spec.dataset.crop, spec.dataset.crop), rng=initial).parameters
+        network = Network.build(spec.network, spec.dataset.input_shape, rng=initial, initializer=spec.initializer)
+        parameters = network.parameters
     optimizer = OPTIMIZERS[spec.optimizer.name](spec.optimizer, parameters.size, parameters.dtype)
     return TrainerState(
         spec=spec,

@@ -16,17 +16,20 @@ from engine.specs import StopSpec
 from engine.trainer import Trainer, no_clock
 
 
-def reached(stop: StopSpec, trainer: Trainer, *, seconds: float, accuracy: float | None, unimproved: int) -> list[str]:
+def reached(
+    stop: StopSpec, trainer: Trainer, *, seconds: float, accuracy: float | None, loss: float | None, unimproved: int
+) -> list[str]:
     """The conditions of `stop`, by the names of its fields, that hold now.
 
-    seconds: time trained; accuracy: the latest on the validation examples, None without one; unimproved: measurements
-    of the validation loss since its lowest.
+    seconds: time trained; accuracy, loss: the latest on the split by which the run is judged, None without one;
+    unimproved: measurements of that loss since its lowest.
     """
     held = {
         "epochs": stop.epochs is not None and trainer.examples >= stop.epochs * len(trainer.splits["train"]),
         "steps": stop.steps is not None and trainer.steps >= stop.steps,
         "seconds": stop.seconds is not None and seconds >= stop.seconds,
         "accuracy": stop.accuracy is not None and accuracy is not None and accuracy >= stop.accuracy,
+        "loss": stop.loss is not None and loss is not None and loss <= stop.loss,
         "patience": stop.patience is not None and unimproved >= stop.patience,
     }
     return [name for name, holds in held.items() if holds]
@@ -37,7 +40,8 @@ class Report:
     """How a training stands after `step` updates.
 
     loss, accuracy: of the training batches since the last report, each seen before its update; seconds: time trained
-    in this call, by the trainer's clock, evaluations left out; validation: None when no examples are kept for it;
+    in this call, by the trainer's clock, evaluations left out; validation: of the split by which the run is judged, None
+    when it is empty;
     stopped: the conditions that end the training now, empty while it goes on.
     """
 
@@ -53,8 +57,8 @@ class Report:
 def train(trainer: Trainer, stop: StopSpec | None = None, *, every: int | None = None) -> Iterator[Report]:
     """Train until a condition of `stop`, by default the run's own, holds; a report after `every` updates and at the end.
 
-    `every` is by default one pass over the training examples. Accuracy and patience are judged at the reports, on the
-    centres of all validation examples. Raises SpecError when the training would never end: nothing is asked for,
+    `every` is by default one pass over the training examples. Accuracy, loss and patience are judged at the reports, on
+    all examples of the split that decides (`RunSpec.judged`), images by their centres. Raises SpecError when the training would never end: nothing is asked for,
     seconds without a clock, or accuracy or patience without validation examples. DivergedError as in `Trainer.step`.
     """
     stop = trainer.spec.stop if stop is None else stop
@@ -67,7 +71,8 @@ def train(trainer: Trainer, stop: StopSpec | None = None, *, every: int | None =
 def _train(trainer: Trainer, stop: StopSpec, every: int) -> Iterator[Report]:
     seconds, best, unimproved = 0.0, inf, 0
     accuracy: float | None = None
-    stopped = reached(stop, trainer, seconds=seconds, accuracy=accuracy, unimproved=unimproved)
+    judged: float | None = None
+    stopped = reached(stop, trainer, seconds=seconds, accuracy=accuracy, loss=judged, unimproved=unimproved)
     while not stopped:
         loss, correct, examples, steps = 0.0, 0, 0, 0
         while steps < every and not stopped:
@@ -80,13 +85,14 @@ def _train(trainer: Trainer, stop: StopSpec, every: int) -> Iterator[Report]:
                 examples + result.examples,
                 steps + 1,
             )
-            stopped = reached(stop, trainer, seconds=seconds, accuracy=accuracy, unimproved=unimproved)
-        validation = evaluate(trainer, "validation") if len(trainer.splits["validation"]) else None
+            stopped = reached(stop, trainer, seconds=seconds, accuracy=accuracy, loss=judged, unimproved=unimproved)
+        split = trainer.spec.judged
+        validation = evaluate(trainer, split) if len(trainer.splits[split]) else None
         if validation is not None and validation.loss is not None:
-            accuracy, unimproved = validation.accuracy, unimproved + 1
+            accuracy, judged, unimproved = validation.accuracy, validation.loss, unimproved + 1
             if validation.loss < best:
                 best, unimproved = validation.loss, 0
-            stopped = reached(stop, trainer, seconds=seconds, accuracy=accuracy, unimproved=unimproved)
+            stopped = reached(stop, trainer, seconds=seconds, accuracy=accuracy, loss=judged, unimproved=unimproved)
         yield Report(trainer.steps, trainer.epoch, seconds, loss / steps, correct / examples, validation, stopped)
 
 
@@ -95,10 +101,10 @@ def _check_ends(stop: StopSpec, trainer: Trainer) -> None:
         raise SpecError(
             "Time is counted by the trainer's clock: make it with clock=time.perf_counter.", field="/stop/seconds"
         )
-    judged = stop.accuracy is not None or stop.patience is not None
-    if judged and not len(trainer.splits["validation"]):
+    judged = stop.accuracy is not None or stop.loss is not None or stop.patience is not None
+    if judged and not len(trainer.splits[trainer.spec.judged]):
         raise SpecError(
-            "Accuracy and patience are judged on validation examples, and none are kept: choose a validation_size.",
+            "Accuracy, loss and patience are judged on examples that are not trained on, and none are kept: keep some.",
             field="/stop",
         )
     if stop == StopSpec():

@@ -18,7 +18,6 @@ from engine.errors import SpecError
 from engine.shapes import LayerPlan, LayerProblem, check_run, preview
 from engine.specs import LAYER_SPECS, MAX_LAYERS, OPTIMIZER_SPECS, LayerSpec, MnistSpec, RunSpec
 
-CLASSES = 10  # of MNIST, the one dataset there is
 LAYER_TITLES = {
     "conv2d": "Convolution",
     "max_pool2d": "Max pooling",
@@ -42,6 +41,7 @@ LAYER_TITLES = {
 LOSS_TITLES = {
     "softmax_cross_entropy": "Softmax, cross-entropy",
     "mean_squared_error": "Mean squared error",
+    "half_squared_error": "Half squared error, of 1 and −1",
     "hinge": "Hinge (support vector machine)",
     "huber": "Huber",
     "binary_cross_entropy": "Binary cross-entropy, each class alone",
@@ -160,7 +160,8 @@ def layer_of(values: Mapping[str, Any]) -> LayerSpec:
 
 def adopt(draft: Draft, spec: RunSpec, *, trainer: bool) -> None:
     """Takes over what a pasted text says beside the layers: crop and loss, and its trainer if it has one."""
-    draft.settings["crop"] = str(spec.dataset.crop)
+    if isinstance(spec.dataset, MnistSpec):
+        draft.settings["crop"] = str(spec.dataset.crop)
     draft.loss = spec.loss
     if trainer:
         own = fields_of(RunSpec)
@@ -229,7 +230,7 @@ def build(draft: Draft) -> Builder:
     problem = problem or next((f"{f.label}: {_lower(f.error)}" for f in settings if f.error), "")
     if not problem:
         try:
-            check_run(_spec(draft, specs, values), (1, crop, crop), CLASSES)
+            check_run(_spec(draft, specs, values))
         except SpecError as error:
             problem = str(error)
             place = (error.field or "").split("/")

@@ -12,9 +12,9 @@ from typing import Any
 
 from app.errors import NotFound, Unprocessable
 from engine.datasets.base import ImageDataset
-from engine.datasets.mnist import CLASSES, FOLDER, load_mnist
+from engine.datasets.mnist import FOLDER, load_mnist
 from engine.errors import DatasetError
-from engine.specs import MnistSpec, Split
+from engine.specs import DIGITS, MnistSpec, Split
 
 DESCRIPTION = (
     "70,000 handwritten digits of American schoolchildren and census workers, 28×28 pixels, "
@@ -46,7 +46,7 @@ class Datasets:
             "name": "mnist",
             "title": "MNIST handwritten digits",
             "description": DESCRIPTION,
-            "classes": list(CLASSES),
+            "classes": list(DIGITS),
             "input_shape": [28, 28, 1],
             "splits": {
                 "train": spec.train_size - spec.validation_size,

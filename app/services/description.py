@@ -8,11 +8,9 @@ from typing import Any
 
 from app.store.runs import StoredRun
 from app.workers.recorder import METRICS
-from engine.datasets.mnist import CLASSES
 from engine.shapes import plan
 from engine.specs import RunSpec, tagged
 
-TEST_EXAMPLES = 10_000
 SNAPSHOT = ("step", "examples", "epoch", "seconds", "metrics")
 
 
@@ -39,16 +37,14 @@ def describe(stored: StoredRun, spec: RunSpec) -> dict[str, Any]:
 @lru_cache(maxsize=512)
 def describe_spec(spec: RunSpec) -> Mapping[str, Any]:
     """The part of the Run JSON that follows from the spec alone; a class of 300 asks for the same few again and again."""
-    layers = plan(spec.network, (1, spec.dataset.crop, spec.dataset.crop))
+    layers = plan(spec.network, spec.dataset.input_shape)
     return {
         **values_of(spec),
         "dataset": {
             **tagged(spec.dataset),
-            "classes": list(CLASSES),
-            "input_shape": [spec.dataset.crop, spec.dataset.crop, 1],
-            "train_examples": spec.dataset.train_size - spec.dataset.validation_size,
-            "validation_examples": spec.dataset.validation_size,
-            "test_examples": TEST_EXAMPLES,
+            "classes": list(spec.dataset.classes),
+            "input_shape": channels_last(spec.dataset.input_shape),
+            **{f"{split}_examples": size for split, size in spec.dataset.sizes.items()},
         },
         "parameters": sum(layer.parameters for layer in layers),
         "multiply_adds": sum(layer.multiply_adds for layer in layers),
@@ -74,7 +70,7 @@ def describe_layers(spec: RunSpec) -> list[dict[str, Any]]:
             "parameter_formula": layer.parameter_formula,
             "multiply_adds": layer.multiply_adds,
         }
-        for layer in plan(spec.network, (1, spec.dataset.crop, spec.dataset.crop))
+        for layer in plan(spec.network, spec.dataset.input_shape)
     ]
 
 

@@ -37,7 +37,6 @@ from app.workers.messages import (
 )
 from app.workers.pool import Pool
 from app.workers.states import SENTENCES
-from engine.datasets.mnist import CLASSES
 from engine.errors import SpecError
 from engine.formats import FormatName
 from engine.shapes import check_run
@@ -145,7 +144,7 @@ class Runs:
     async def _make(self, spec: RunSpec, state: str, key: str | None, digest: str) -> Held:
         """Checked, stored and in memory, not yet in a worker."""
         try:
-            check_run(spec, (1, spec.dataset.crop, spec.dataset.crop), len(CLASSES))
+            check_run(spec)
         except SpecError as error:
             raise Unprocessable(str(error), field=error.field, code=error.code) from error
         self._check_room()

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from app.wire.arrays import pack, unpack_ink
 from app.wire.events import event
 from engine.arrays import Array
-from engine.augmentation import centre_crop
-from engine.datasets.base import LabelledImages
+from engine.datasets.base import Examples
 from engine.errors import ShapeError
 from engine.ink import Ink, preprocess
 from engine.network import Trace
+from engine.specs import MnistSpec
 from engine.trainer import Trainer
 
 LARGEST_PACKED = 65_536
@@ -27,23 +27,24 @@ TOP = 3
 
 
 def find_example(trainer: Trainer, example: Mapping[str, Any]) -> tuple[Array | None, int | None, Ink | None]:
-    """A watched or asked-for example as network inputs (1, crop, crop, 1), its label, and its drawing's stages.
+    """A watched or asked-for example as network inputs (*input_shape, 1), its class, and its drawing's stages.
 
     The inputs are None when the drawing is empty. Raises ShapeError when there is no such example.
     """
-    crop = trainer.spec.dataset.crop
     if example.get("source") == "drawing":
+        if not isinstance(trainer.spec.dataset, MnistSpec):
+            raise ShapeError("This network has not learned from pictures: it cannot read a drawing.")
         drawing = preprocess(unpack_ink(example if "ink_base64" in example else example.get("ink")))
-        return (None if drawing is None else drawing.network_input(crop)), None, drawing
+        return (None if drawing is None else drawing.network_input(trainer.spec.dataset.crop)), None, drawing
     split = split_of(trainer, example.get("source"))
     index = example.get("index")
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(split):
         raise ShapeError(f"There is no example {str(index)[:20]}: they are numbered from 0 to {len(split) - 1:,}.")
-    part = split[index : index + 1]
-    return centre_crop(part.images, crop), int(part.labels[0]), None
+    label = int(split.labels[index]) if trainer.dataset.classes else None
+    return split.look(slice(index, index + 1)), label, None
 
 
-def split_of(trainer: Trainer, source: object) -> LabelledImages:
+def split_of(trainer: Trainer, source: object) -> Examples:
     match source:
         case "train" | "validation" | "test":
             return trainer.splits[source]
@@ -101,7 +102,7 @@ def tiles_frame(trainer: Trainer, watch: str, tiles: list[int]) -> bytes:
     """The three most probable classes of each of the test examples `tiles`, as the stream's event."""
     test = trainer.splits["test"]
     chosen = [index for index in tiles if 0 <= index < len(test)]
-    top = top_classes(trainer.probabilities(centre_crop(test.images[chosen], trainer.spec.dataset.crop)))
+    top = top_classes(trainer.probabilities(test.look(np.array(chosen, np.int64))))
     value = {
         "view": "tiles",
         "watch": watch,

@@ -265,7 +265,8 @@ class LiveRun:
             self.trainer.spec.stop,
             self.trainer,
             seconds=self.recorder.seconds,
-            accuracy=self.recorder.latest["validation_accuracy"],
+            accuracy=self.recorder.latest[f"{self.trainer.spec.judged}_accuracy"],
+            loss=self.recorder.latest["validation_loss"],
             unimproved=self.recorder.unimproved,
         )
 

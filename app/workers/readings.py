@@ -11,10 +11,10 @@ from app.workers.frames import find_example, numbers, top_classes
 from app.workers.live_run import LiveRun, Task
 from app.workers.messages import Evaluate, ListExamples, Predict, ReadLayer
 from engine.arrays import Array
-from engine.augmentation import centre_crop
+from engine.datasets.base import LabelledImages
 from engine.errors import ShapeError
 from engine.evaluation import Evaluation, EvaluationResult
-from engine.specs import Split
+from engine.specs import MnistSpec, Split
 from engine.trainer import Trainer
 
 
@@ -76,7 +76,8 @@ def evaluation(run: LiveRun, split: Split, crops: int | None) -> Task:
 
 
 def default_crops(trainer: Trainer, split: Split) -> int:
-    return trainer.spec.dataset.test_crops if split == "test" else 1
+    dataset = trainer.spec.dataset
+    return dataset.test_crops if split == "test" and isinstance(dataset, MnistSpec) else 1
 
 
 def evaluate(run: LiveRun, command: Evaluate) -> Task:
@@ -118,13 +119,15 @@ def list_examples(run: LiveRun, command: ListExamples) -> Task:
             chosen = chosen[result.predictions[chosen] == command.predicted]
     if command.seed is not None:
         chosen = np.random.default_rng(command.seed).permutation(chosen)
+    if not isinstance(examples, LabelledImages):
+        raise ShapeError("These examples are points, not pictures: ask for the run's points.")
     page = chosen[command.offset : command.offset + command.limit]
-    images, labels = examples.images[page], examples.labels[page].tolist()
+    labels = examples.labels[page].tolist()
     if result is not None:
         classes, shares = result.top_classes[page].tolist(), result.top_probabilities[page].tolist()
         top = [list(map(list, zip(*row, strict=True))) for row in zip(classes, shares, strict=True)]
     elif len(page):
-        top = top_classes(trainer.probabilities(centre_crop(images, trainer.spec.dataset.crop)))
+        top = top_classes(trainer.probabilities(examples.look(page)))
     else:
         top = []
     return {
@@ -139,6 +142,6 @@ def list_examples(run: LiveRun, command: ListExamples) -> Task:
                 "top": best,
                 "image": pack_image(image),
             }
-            for index, label, best, image in zip(page.tolist(), labels, top, images, strict=True)
+            for index, label, best, image in zip(page.tolist(), labels, top, examples.images[page], strict=True)
         ],
     }

@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from app.wire.points import Points, no_points
-from engine.augmentation import centre_crop
 from engine.losses import make_loss
 from engine.specs import Split
 from engine.trainer import StepResult, Trainer
@@ -107,10 +106,10 @@ class Rotation:
         examples = trainer.splits[split]
         portion = walk(len(examples))[self.position : self.position + PORTION]
         self.position = (self.position + len(portion)) % len(examples)
-        images, labels = examples.images[portion], examples.labels[portion]
-        logits = trainer.network.logits(centre_crop(images, trainer.spec.dataset.crop), chunk=PORTION // 2)
+        labels = examples.labels[portion]
+        logits = trainer.network.logits(examples.look(portion), chunk=PORTION // 2)
         loss = make_loss(trainer.spec).loss_and_gradient(logits, labels, trainer.weights(split, portion))[0]
-        self._keep(loss * len(portion), int(np.count_nonzero(logits.argmax(axis=0) == labels)), len(portion))
+        self._keep(loss * len(portion), trainer.loss.correct(logits, labels), len(portion))
 
     def _keep(self, loss: float, correct: int, count: int) -> None:
         self.losses = [*self.losses, loss][-PORTIONS_SHOWN:]

@@ -1,21 +1,63 @@
-"""Labelled images and the splits a run makes of them."""
+"""What every dataset is to a trainer, and datasets of images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Labels
-from engine.errors import SpecError
+from engine.arrays import Array, Images, Labels, Truth
+from engine.augmentation import centre_crop, random_crop
+from engine.errors import ShapeError, SpecError
 from engine.specs import MnistSpec, Split
 
-Images: TypeAlias = npt.NDArray[np.uint8]
-"""Grey images, uint8 (N, height, width): 0 is background, 255 full ink."""
+Chosen = npt.NDArray[np.int64]
+"""Places of examples in their split, int64 (n,)."""
+
+
+class Examples(Protocol):
+    """The examples of one split, of whatever kind: inputs on demand, and what is to be learned of each."""
+
+    @property
+    def labels(self) -> Truth:
+        """(N,)"""
+
+    @property
+    def weights(self) -> npt.NDArray[np.float32] | None:
+        """(N,), at least 0: how much each example counts in a loss; None: all the same."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, chosen: Chosen, rng: np.random.Generator, out: Array | None = None) -> Array:
+        """The network's inputs (*input_shape, n) for training, `out` if it is given; `rng` draws what varies."""
+
+    def look(self, chosen: Chosen | slice) -> Array:
+        """The network's inputs (*input_shape, n) as they are judged: always the same."""
+
+
+class Dataset(Protocol):
+    """Examples for training and for judging, as a spec wants them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; none where a number is learned."""
+
+    @property
+    def target_scale(self) -> tuple[float, float]:
+        """(mean, spread) that were taken off the numbers to be learned: `own unit = mean + spread · target`."""
+
+    def splits(self, spec: Any) -> Mapping[Split, Examples]:
+        """`spec` is the dataset's own. SpecError when it leaves nothing to learn from."""
+
+    def read_inputs(self, spec: Any, values: npt.ArrayLike) -> Array:
+        """Examples from outside, in the dataset's own shape, as network inputs (*input_shape, N). ShapeError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +65,33 @@ class LabelledImages:
     """`images` uint8 (N, height, width), usually memory-mapped, with their `labels` int64 (N,).
 
     `weights` float32 (N,), at least 0: how much each example counts in a loss; None: all the same.
+    `crop` is the side of the window through which the network sees each image; None: the whole image.
     """
 
     images: Images
     labels: Labels
     weights: npt.NDArray[np.float32] | None = None
+    crop: int | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, part: slice) -> LabelledImages:
         weights = None if self.weights is None else self.weights[part]
-        return LabelledImages(self.images[part], self.labels[part], weights)
+        return LabelledImages(self.images[part], self.labels[part], weights, self.crop)
+
+    @property
+    def side(self) -> int:
+        """Of the window, in pixels."""
+        return self.crop or int(self.images.shape[1])
+
+    def batch(self, chosen: Chosen, rng: np.random.Generator, out: Array | None = None) -> Array:
+        """Each image through its own random window."""
+        return random_crop(self.images[chosen], self.side, rng, out)
+
+    def look(self, chosen: Chosen | slice) -> Array:
+        """The middle of each image."""
+        return centre_crop(self.images[chosen], self.side)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +108,10 @@ class ImageDataset:
         """Height and width of the images in pixels."""
         return int(self.train.images.shape[1])
 
+    @property
+    def target_scale(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
     def splits(self, spec: MnistSpec) -> Mapping[Split, LabelledImages]:
         """The first `train_size` training images, the last `validation_size` of which are kept for validation.
 
@@ -65,7 +126,25 @@ class ImageDataset:
                 field="/dataset/validation_size",
             )
         if spec.crop > self.side:
-            raise SpecError(f"A crop of {spec.crop} pixels does not fit into images of {self.side}.", field="/dataset/crop")
-        return MappingProxyType(
-            {"train": self.train[:training], "validation": self.train[training:available], "test": self.test}
-        )
+            raise SpecError(
+                f"A crop of {spec.crop} pixels does not fit into images of {self.side}.", field="/dataset/crop"
+            )
+        train, test = replace(self.train, crop=spec.crop), replace(self.test, crop=spec.crop)
+        return MappingProxyType({"train": train[:training], "validation": train[training:available], "test": test})
+
+    def read_inputs(self, spec: MnistSpec, values: npt.ArrayLike) -> Array:
+        """Images (N, side, side), ink in [0, 1], of which the middle is looked at, or (N, crop, crop) as the network sees them."""
+        crop, side = spec.crop, self.side
+        try:
+            inputs = np.asarray(values, np.float32)
+        except (TypeError, ValueError):
+            raise ShapeError("Images are a list of square lists of rows of numbers.") from None
+        if inputs.ndim != 3 or inputs.shape[1:] not in ((crop, crop), (side, side)):
+            raise ShapeError(
+                f"Images must have the shape (N, {side}, {side}) or (N, {crop}, {crop}), not {inputs.shape}."
+            )
+        if inputs.size and not (inputs.min() >= 0 and inputs.max() <= 1):  # written so that NaN fails, too
+            raise ShapeError("The ink of an image goes from 0 (background) to 1.")
+        margin = (inputs.shape[1] - crop) // 2
+        middle = inputs[:, margin : margin + crop, margin : margin + crop]
+        return np.ascontiguousarray(middle.transpose(1, 2, 0))[None]

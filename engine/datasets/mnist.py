@@ -19,11 +19,10 @@ import numpy.typing as npt
 from engine.arrays import Labels
 from engine.datasets.base import ImageDataset, LabelledImages
 from engine.errors import DatasetError
+from engine.specs import DIGITS
 
 FOLDER = Path(__file__).resolve().parents[1] / "_data" / "mnist"
 """Where the installed files lie."""
-
-CLASSES = tuple("0123456789")
 
 _UNSIGNED_BYTE = 0x08
 _TRAIN_IMAGES, _TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -37,7 +36,7 @@ def load_mnist(folder: Path = FOLDER) -> ImageDataset:
     """
     return ImageDataset(
         name="mnist",
-        classes=CLASSES,
+        classes=DIGITS,
         train=_labelled(folder / _TRAIN_IMAGES, folder / _TRAIN_LABELS, 60_000),
         test=_labelled(folder / _TEST_IMAGES, folder / _TEST_LABELS, 10_000),
     )
@@ -49,7 +48,7 @@ def _labelled(images: Path, labels: Path, count: int) -> LabelledImages:
 
 def _read_labels(path: Path, count: int) -> Labels:
     labels = read_idx(path, (count,)).astype(np.int64)
-    if labels.max() >= len(CLASSES):
+    if labels.max() >= len(DIGITS):
         raise DatasetError(f"{path.name} is damaged: it holds the label {labels.max()}, but digits go from 0 to 9.")
     return labels
 
@@ -70,7 +69,9 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
             if status.st_size != expected:
                 raise DatasetError(f"{path.name} is damaged: expected {expected:,} bytes, found {status.st_size:,}.")
             if file.read(len(header)) != header:
-                raise DatasetError(f"{path.name} is damaged: it does not begin as an IDX file of {_times(shape)} bytes does.")
+                raise DatasetError(
+                    f"{path.name} is damaged: it does not begin as an IDX file of {_times(shape)} bytes does."
+                )
             return np.memmap(file, np.uint8, mode="r", offset=len(header), shape=shape)
     except FileNotFoundError:
         raise DatasetError(f"{path.name} is missing. Install again to fetch MNIST.") from None

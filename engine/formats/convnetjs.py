@@ -27,9 +27,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.arrays import Shape
-from engine.datasets.mnist import CLASSES
 from engine.errors import FormatError, SpecError
 from engine.formats.strict_json import parse, whole
+from engine.formats.trained import pictures
 from engine.layers import WeightedLayer
 from engine.network import Network
 from engine.shapes import check_run, plan
@@ -154,12 +154,16 @@ class _Layer:
         """The numbers of a Vol that must be `shape` (depth, height, width), in that order."""
         depth, height, width = shape
         if not isinstance(value, dict) or [value.get(name) for name in ("sx", "sy", "depth")] != [width, height, depth]:
-            raise FormatError(f"{self.pointer}{pointer} must be a Vol of {width}×{height}×{depth}.", field=self.pointer + pointer)
+            raise FormatError(
+                f"{self.pointer}{pointer} must be a Vol of {width}×{height}×{depth}.", field=self.pointer + pointer
+            )
         numbers, length = value.get("w"), width * height * depth
         if isinstance(numbers, dict) and len(numbers) == length:
             numbers = [numbers.get(str(index)) for index in range(length)]
         if not isinstance(numbers, list) or len(numbers) != length or not all(map(_is_number, numbers)):
-            raise FormatError(f"{self.pointer}{pointer}/w must hold {length:,} numbers.", field=f"{self.pointer}{pointer}/w")
+            raise FormatError(
+                f"{self.pointer}{pointer}/w must hold {length:,} numbers.", field=f"{self.pointer}{pointer}/w"
+            )
         return np.array(numbers, np.float64).reshape(height, width, depth).transpose(2, 0, 1)
 
 
@@ -190,14 +194,14 @@ def _read_spec(snapshot: list[_Layer], name: str) -> RunSpec:
         loss=_LOSSES[last.type],
     )
     try:
-        check_run(spec, _input_shape(spec), len(CLASSES))
+        check_run(spec)
     except SpecError as error:
         raise FormatError(str(error), field=error.field) from None
     return spec
 
 
 def _input_shape(spec: RunSpec) -> Shape:
-    return (1, spec.dataset.crop, spec.dataset.crop)
+    return pictures(spec).input_shape
 
 
 def _check_sizes(snapshot: list[_Layer], spec: RunSpec) -> None:
@@ -225,12 +229,16 @@ def _read_weights(snapshot: list[_Layer], network: Network) -> None:
                 for index, filter_ in enumerate(filters):
                     numbers = _read_filter(described, filter_, index, shape)
                     layer.weights[index] = (scale * numbers).reshape(layer.weights.shape[1:])
-                layer.biases[...] = described.vol(described.values.get("biases"), "/biases", (layer.biases.size, 1, 1)).ravel()
+                layer.biases[...] = described.vol(
+                    described.values.get("biases"), "/biases", (layer.biases.size, 1, 1)
+                ).ravel()
                 scale = 1.0
             case _ if described.type == "dropout":
                 scale *= described.drop_prob()
             case _ if scale != 1 and described.type in ("sigmoid", "tanh", "lrn"):
-                described.fail("dropout directly before it works differently in convnetjs and cannot be taken over exactly")
+                described.fail(
+                    "dropout directly before it works differently in convnetjs and cannot be taken over exactly"
+                )
         volume = _volume(planned.output_shape)
     if scale != 1:
         snapshot[-1].fail("dropout directly before it works differently in convnetjs and cannot be taken over exactly")
@@ -255,7 +263,9 @@ def dump(state: TrainerState) -> bytes:
     network = Network(spec.network, _input_shape(spec))
     network.parameters[:] = state.parameters
     if not np.isfinite(network.parameters).all():
-        raise FormatError("This network has values that are no numbers any more. Go back to an earlier state to save it.")
+        raise FormatError(
+            "This network has values that are no numbers any more. Go back to an earlier state to save it."
+        )
     volume, scale = _volume(network.input_shape), 1.0
     layers: list[dict[str, Any]] = [_described("input", volume)]
     for layer, planned in zip(network.layers, network.plan, strict=True):
@@ -314,7 +324,11 @@ def _window(size: int, stride: int, pad: int) -> dict[str, int]:
 
 
 def _write_weighted(
-    layer: WeightedLayer, spec: Conv2D | Dense, incoming: tuple[int, int, int], volume: tuple[int, int, int], scale: float
+    layer: WeightedLayer,
+    spec: Conv2D | Dense,
+    incoming: tuple[int, int, int],
+    volume: tuple[int, int, int],
+    scale: float,
 ) -> dict[str, Any]:
     described = _described("conv" if isinstance(spec, Conv2D) else "fc", volume)
     depth, height, width = incoming

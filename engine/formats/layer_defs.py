@@ -23,7 +23,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, NoReturn
 
-from engine.datasets.mnist import CLASSES
 from engine.errors import FormatError, SpecError
 from engine.formats.convnetjs import response_normalization
 from engine.formats.javascript import Statements
@@ -61,7 +60,7 @@ def read_layer_defs(text: str, name: str = "convnetjs") -> RunSpec:
         name=name, dataset=MnistSpec(crop=crop), network=tuple(layers), loss=loss, optimizer=optimizer, **others
     )
     try:
-        check_run(spec, (1, crop, crop), len(CLASSES))
+        check_run(spec)
     except SpecError as error:
         raise FormatError(str(error), field=error.field) from None
     return spec
@@ -73,7 +72,18 @@ _MULTIPLIERS = {"l1_decay_mul": "l1_multiplier", "l2_decay_mul": "l2_multiplier"
 
 _OPTIONS = {
     "input": {"out_sx", "sx", "width", "out_sy", "sy", "height", "out_depth", "depth"},
-    "conv": {"filters", "sx", "sy", "stride", "pad", "bias_pref", "activation", "group_size", "drop_prob", *_MULTIPLIERS},
+    "conv": {
+        "filters",
+        "sx",
+        "sy",
+        "stride",
+        "pad",
+        "bias_pref",
+        "activation",
+        "group_size",
+        "drop_prob",
+        *_MULTIPLIERS,
+    },
     "fc": {"num_neurons", "filters", "bias_pref", "activation", "group_size", "drop_prob", *_MULTIPLIERS},
     "pool": {"sx", "sy", "stride", "pad"},
     "relu": set(),
@@ -126,7 +136,9 @@ def _layers(definitions: list[Any]) -> tuple[int, list[LayerSpec], LossName]:
                 k, alpha, beta = (options.number(name, most=1000) for name in ("k", "alpha", "beta"))
                 layers.append(response_normalization(k, options.whole("n"), alpha, beta))
             case "softmax" | "svm" | "regression":
-                layers.append(Dense(units=options.whole("num_neurons" if options.type == "regression" else "num_classes")))
+                layers.append(
+                    Dense(units=options.whole("num_neurons" if options.type == "regression" else "num_classes"))
+                )
                 loss = _LOSSES[options.type]
             case activation:
                 layers.append(_ACTIVATIONS[activation]())
@@ -195,7 +207,9 @@ class _Options:
         if name == "maxout":
             return self.maxout()
         if not isinstance(name, str) or name not in _ACTIVATIONS:
-            self.fail(f"the activation “{str(name)[:40]}” is not known here. Known are: {', '.join(_ACTIVATIONS)}, maxout")
+            self.fail(
+                f"the activation “{str(name)[:40]}” is not known here. Known are: {', '.join(_ACTIVATIONS)}, maxout"
+            )
         return _ACTIVATIONS[name]()
 
 
@@ -207,7 +221,14 @@ _METHODS: Mapping[str, type[OptimizerSpec]] = {
     "adadelta": Adadelta,
     "adam": Adam,
 }
-_NUMBERS = {"learning_rate": "learning_rate", "momentum": "momentum", "ro": "rho", "eps": "epsilon", "beta1": "beta1", "beta2": "beta2"}
+_NUMBERS = {
+    "learning_rate": "learning_rate",
+    "momentum": "momentum",
+    "ro": "rho",
+    "eps": "epsilon",
+    "beta1": "beta1",
+    "beta2": "beta2",
+}
 _OTHERS = ("batch_size", "l1_decay", "l2_decay")
 
 
@@ -229,7 +250,9 @@ def _trainer(options: dict[str, Any]) -> tuple[OptimizerSpec, dict[str, Any]]:
     if method == "adadelta":
         del given["learning_rate"]
     own = {field.name for field in fields(optimizer)}
-    numbers: dict[str, Any] = {ours: given[theirs] for theirs, ours in _NUMBERS.items() if theirs in given and ours in own}
+    numbers: dict[str, Any] = {
+        ours: given[theirs] for theirs, ours in _NUMBERS.items() if theirs in given and ours in own
+    }
     batch_size = given["batch_size"]
     decay = {name: given.get(f"{name}_decay", 0) / max(batch_size, 1) for name in ("l1", "l2")}
     return optimizer(**numbers), {"batch_size": batch_size, **decay}

@@ -27,12 +27,11 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import Array
-from engine.datasets.mnist import CLASSES
 from engine.errors import FormatError, SpecError
 from engine.formats.strict_json import fields, parse, whole
 from engine.optimizers import OPTIMIZERS
 from engine.shapes import check_run, plan
-from engine.specs import MAX_PARAMETERS, MnistSpec, RunSpec
+from engine.specs import MAX_PARAMETERS, RunSpec
 from engine.trainer import GENERATORS, TrainerState
 from engine.validation import read_run_spec
 
@@ -41,7 +40,9 @@ FORMAT, VERSION = "nabla", 1
 MAX_BYTES = 4 * MAX_PARAMETERS * 3 * 4 // 3 + 100_000
 """The largest document: parameters and two accumulators of 4 bytes each, as base64, and the rest."""
 
-_DOCUMENT = frozenset({"format", "version", "spec", "step", "examples", "position", "parameters", "optimizer", "generators"})
+_DOCUMENT = frozenset(
+    {"format", "version", "spec", "step", "examples", "position", "parameters", "optimizer", "generators"}
+)
 _COUNT = 10**15
 _SQUARES = frozenset({"squared_gradients", "squared_updates", "second_moment"})
 _HEX_128 = re.compile(r"[0-9a-f]{32}")
@@ -72,10 +73,12 @@ def load(document: bytes) -> TrainerState:
     if not isinstance(whole_document, dict) or whole_document.get("format") != FORMAT:
         raise FormatError("This is not a network saved by Nabla.", field="/format")
     if whole_document.get("version") != VERSION:
-        raise FormatError(f"This file is of another version of the format; this program reads version {VERSION}.", field="/version")
+        raise FormatError(
+            f"This file is of another version of the format; this program reads version {VERSION}.", field="/version"
+        )
     values = fields(whole_document, "", _DOCUMENT)
     spec = _load_spec(values["spec"])
-    size = sum(layer.parameters for layer in plan(spec.network, _input_shape(spec.dataset)))
+    size = sum(layer.parameters for layer in plan(spec.network, spec.dataset.input_shape))
     optimizer = fields(values["optimizer"], "/optimizer", frozenset({"steps", "accumulators"}))
     names = OPTIMIZERS[spec.optimizer.name].accumulators
     accumulators = fields(optimizer["accumulators"], "/optimizer/accumulators", frozenset(names))
@@ -84,7 +87,7 @@ def load(document: bytes) -> TrainerState:
         spec=spec,
         steps=whole(values["step"], "/step", 0, _COUNT),
         examples=whole(values["examples"], "/examples", 0, _COUNT),
-        position=whole(values["position"], "/position", 0, spec.dataset.train_size - spec.dataset.validation_size),
+        position=whole(values["position"], "/position", 0, spec.dataset.sizes["train"]),
         parameters=_load_array(values["parameters"], "/parameters", size),
         optimizer_steps=whole(optimizer["steps"], "/optimizer/steps", 0, _COUNT),
         accumulators={name: _load_accumulator(accumulators[name], name, size) for name in names},
@@ -95,21 +98,17 @@ def load(document: bytes) -> TrainerState:
 def _load_spec(values: Any) -> RunSpec:
     try:
         spec = read_run_spec(values)
-        check_run(spec, _input_shape(spec.dataset), len(CLASSES))
+        check_run(spec)
     except SpecError as error:
         raise FormatError(str(error), field=f"/spec{error.field or ''}") from None
-    if spec.dataset.validation_size >= spec.dataset.train_size:
-        raise FormatError("No training example is left beside those for validation.", field="/spec/dataset/validation_size")
     return spec
-
-
-def _input_shape(dataset: MnistSpec) -> tuple[int, int, int]:
-    return (1, dataset.crop, dataset.crop)
 
 
 def _dump_array(array: Array) -> dict[str, Any]:
     if not np.isfinite(array).all():
-        raise FormatError("This network has values that are no numbers any more. Go back to an earlier state to save it.")
+        raise FormatError(
+            "This network has values that are no numbers any more. Go back to an earlier state to save it."
+        )
     encoded = base64.b64encode(array.astype("<f4").tobytes()).decode()
     return {"dtype": "float32", "shape": list(array.shape), "base64": encoded}
 
@@ -120,7 +119,11 @@ def _load_array(value: Any, pointer: str, size: int) -> Array:
     if array["dtype"] != "float32":
         raise FormatError("The numbers must be of the type float32.", field=f"{pointer}/dtype")
     shape, text = array["shape"], array["base64"]
-    if not isinstance(shape, list) or len(shape) != 1 or whole(shape[0], f"{pointer}/shape/0", 0, MAX_PARAMETERS) != size:
+    if (
+        not isinstance(shape, list)
+        or len(shape) != 1
+        or whole(shape[0], f"{pointer}/shape/0", 0, MAX_PARAMETERS) != size
+    ):
         raise FormatError(f"The shape must be [{size}], for that is what the network has.", field=f"{pointer}/shape")
     if not isinstance(text, str) or len(text) != (4 * size + 2) // 3 * 4:
         raise FormatError(f"There must be exactly {4 * size:,} bytes for {size:,} numbers.", field=f"{pointer}/base64")

@@ -10,12 +10,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from engine.datasets.mnist import CLASSES
 from engine.formats import plain, script
-from engine.formats.trained import cannot, number, trained_network
+from engine.formats.trained import cannot, number, pictures, trained_network
 from engine.network import Network
 from engine.shapes import LayerPlan
 from engine.specs import (
+    DIGITS,
     GELU,
     AveragePool2D,
     BatchNormalization,
@@ -45,6 +45,7 @@ _PROBABILITIES: dict[LossName, tuple[Function, ...]] = {
     "hinge": (plain.softmax,),
     "binary_cross_entropy": (plain.one_against_all, plain.softmax),
     "mean_squared_error": (plain.shares_above_zero,),
+    "half_squared_error": (plain.halves_from_minus_one, plain.shares_above_zero),
     "huber": (plain.shares_above_zero,),
 }
 """For each loss the function that makes probabilities of logits, and those that it calls."""
@@ -61,7 +62,7 @@ def dump(state: TrainerState) -> bytes:
         calls += [f"    a = {call}"] if call else []
         functions += [function] if function is not None else []
     sources = [inspect.getsource(each) for each in dict.fromkeys([*functions, *probabilities, plain.read_idx])]
-    crop = state.spec.dataset.crop
+    crop = pictures(state.spec).crop
     parts = [
         script.heading(state, "plain NumPy"),
         "from __future__ import annotations\n",
@@ -74,7 +75,7 @@ def dump(state: TrainerState) -> bytes:
         "def network(images):\n"
         + f'    """Logits (N, 10)."""\n    a = centre_crop(images, {crop})\n'
         + "\n".join(calls)
-        + f"\n    return a.reshape(len(a), {len(CLASSES)})\n\n",
+        + f"\n    return a.reshape(len(a), {len(DIGITS)})\n\n",
         "\n\n".join(sources) + "\n",
         _weights(network) + "\n",
     ]
@@ -88,7 +89,10 @@ def _call(layer: LayerPlan) -> tuple[Function | None, str]:
         case Dense():
             return plain.dense, f"dense(a, {weights})"
         case Conv2D(stride=stride, padding=padding):
-            return plain.convolution, f"convolution(a, {weights}, stride={(stride, stride)}, padding={(padding, padding)})"
+            return (
+                plain.convolution,
+                f"convolution(a, {weights}, stride={(stride, stride)}, padding={(padding, padding)})",
+            )
         case Conv1D(stride=stride, padding=padding):
             return plain.convolution, f"convolution(a, {weights}, stride={(1, stride)}, padding={(0, padding)})"
         case MaxPool2D(pool_size=size, stride=stride):

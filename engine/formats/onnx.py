@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets.mnist import CLASSES
 from engine.errors import FormatError
-from engine.formats.trained import SIDE, cannot, margin, preprocessing, trained_network
+from engine.formats.trained import SIDE, cannot, margin, pictures, preprocessing, trained_network
 from engine.layers import Layer
 from engine.shapes import LayerPlan
 from engine.specs import (
+    DIGITS,
     GELU,
     AveragePool2D,
     BatchNormalization,
@@ -59,13 +59,13 @@ def dump(state: TrainerState) -> bytes:
         raise FormatError(_MISSING) from None
     network = trained_network(state)
     graph = Graph()
-    values = _prepare(graph, margin(state.spec), state.spec.dataset.crop)
+    values = _prepare(graph, margin(state.spec), pictures(state.spec).crop)
     for layer, planned in zip(network.layers, network.plan, strict=True):
         values = _add_layer(graph, layer, planned, values)
     values = graph.add("Flatten", values, axis=1)
     graph.add("Identity", _add_probabilities(graph, state.spec.loss, values), output="probabilities")
     model = helper.make_model(
-        graph.build("images", [SIDE, SIDE], "probabilities", [len(CLASSES)]),
+        graph.build("images", [SIDE, SIDE], "probabilities", [len(DIGITS)]),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="nabla",
@@ -74,7 +74,7 @@ def dump(state: TrainerState) -> bytes:
             "bytes to probabilities. Without the optimizer's state."
         ),
     )
-    texts = {"spec": state.spec.to_dict(), "preprocessing": preprocessing(state.spec), "classes": CLASSES}
+    texts = {"spec": state.spec.to_dict(), "preprocessing": preprocessing(state.spec), "classes": DIGITS}
     helper.set_model_props(model, {name: json.dumps(value) for name, value in texts.items()})
     checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
@@ -92,7 +92,9 @@ class Graph:
         from onnx import helper
 
         output = output or f"value_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, inputs, [output], name=f"{operator}_{len(self._nodes)}", **attributes))
+        self._nodes.append(
+            helper.make_node(operator, inputs, [output], name=f"{operator}_{len(self._nodes)}", **attributes)
+        )
         return output
 
     def reshape(self, values: str, *shape: int) -> str:
@@ -140,7 +142,9 @@ def _add_layer(graph: Graph, layer: Layer, planned: LayerPlan, values: str) -> s
     if layer.statistics is not None:
         running = (layer.statistics[0], np.maximum(layer.statistics[1], 0))
         names = (f"network.{planned.index}.{name}" for name in ("means", "variances"))
-        parameters += [graph.constant(array.astype(np.float32), name) for array, name in zip(running, names, strict=True)]
+        parameters += [
+            graph.constant(array.astype(np.float32), name) for array, name in zip(running, names, strict=True)
+        ]
     match planned.spec:
         case Dense():
             return graph.add("Gemm", graph.add("Flatten", values, axis=1), *parameters, transB=1)
@@ -198,11 +202,13 @@ def _add_probabilities(graph: Graph, loss: LossName, logits: str) -> str:
             return graph.add("Softmax", graph.add("Neg", graph.add("Softplus", graph.add("Neg", logits))), axis=1)
         case "mean_squared_error" | "huber":
             return _add_shares(graph, graph.add("Relu", logits))
+        case "half_squared_error":  # (o + 1) / 2, as far as it is above zero; the half is lost in the shares
+            return _add_shares(graph, graph.add("Relu", graph.add("Add", logits, graph.constant(np.float32(1)))))
 
 
 def _add_shares(graph: Graph, positive: str) -> str:
     """Scaled to sum to 1; all alike where everything is zero."""
     axis = graph.constant(np.array([1], np.int64))
     nothing = graph.add("Equal", graph.add("ReduceSum", positive, axis), graph.constant(np.float32(0)))
-    positive = graph.add("Where", nothing, graph.constant(np.ones((1, len(CLASSES)), np.float32)), positive)
+    positive = graph.add("Where", nothing, graph.constant(np.ones((1, len(DIGITS)), np.float32)), positive)
     return graph.add("Div", positive, graph.add("ReduceSum", positive, axis))

@@ -125,6 +125,11 @@ def shares_above_zero(z: Array) -> Array:
     return positive
 
 
+def halves_from_minus_one(z: Array) -> Array:
+    """`(z + 1) / 2`, as far as it is above zero, scaled to sum to 1: for outputs that mean no at −1 and yes at 1."""
+    return shares_above_zero((z + np.float32(1)) / np.float32(2))
+
+
 def one_against_all(z: Array) -> Array:
     """`σ(z)`, scaled to sum to 1: the softmax of `log σ(z) = −log(1 + e^−z)`."""
     return softmax(-np.logaddexp(np.float32(0), -z))

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.arrays import Array
 from engine.formats import script
-from engine.formats.trained import cannot, margin, number, trained_network
+from engine.formats.trained import cannot, margin, number, pictures, trained_network
 from engine.network import Network
 from engine.shapes import LayerPlan
 from engine.specs import (
@@ -42,6 +42,7 @@ _PROBABILITIES: dict[LossName, str] = {
     "hinge": _SOFTMAX,
     "binary_cross_entropy": "    return torch.softmax(nn.functional.logsigmoid(z), 1)\n",
     "mean_squared_error": _SHARES,
+    "half_squared_error": "    z = (z + 1) / 2\n" + _SHARES,
     "huber": _SHARES,
 }
 
@@ -74,7 +75,7 @@ _READ_IDX = '''def read_idx(path):
 def dump(state: TrainerState) -> bytes:
     """The script, UTF-8. FormatError for a layer that PyTorch does not have."""
     network = trained_network(state)
-    crop, start = state.spec.dataset.crop, margin(state.spec)
+    crop, start = pictures(state.spec).crop, margin(state.spec)
     middle = f"{start} : {start + crop}"
     modules = [module for layer in network.plan for module in _modules(layer)]
     if len(network.output_shape) > 1:

@@ -23,10 +23,9 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import Array
-from engine.datasets.mnist import CLASSES
 from engine.errors import FormatError, SpecError
 from engine.formats.strict_json import fields, parse, whole
-from engine.formats.trained import input_shape, preprocessing, trained_network
+from engine.formats.trained import pictures, preprocessing, trained_network
 from engine.network import Network
 from engine.shapes import check_run
 from engine.specs import MAX_PARAMETERS, RunSpec
@@ -56,7 +55,9 @@ def dump(state: TrainerState) -> bytes:
     }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the numbers begin where any of them may lie
-    return _LENGTH.pack(len(text)) + text + b"".join(array.astype("<f4").tobytes() for array in tensors(network).values())
+    return (
+        _LENGTH.pack(len(text)) + text + b"".join(array.astype("<f4").tobytes() for array in tensors(network).values())
+    )
 
 
 def load(document: bytes) -> TrainerState:
@@ -66,11 +67,13 @@ def load(document: bytes) -> TrainerState:
     if (metadata["format"], metadata["version"]) != (_FORMAT, _VERSION):
         raise FormatError("These weights do not say what network they belong to.", field="/__metadata__/format")
     spec = _load_spec(metadata)
-    network = Network(spec.network, input_shape(spec))
+    network = Network(spec.network, pictures(spec).input_shape)
     expected = _described(network)
     places = _places(fields(header, "", frozenset(expected)), expected)
     if len(numbers) != 4 * network.parameters.size:
-        raise FormatError(f"The file is damaged: {4 * network.parameters.size:,} bytes of numbers expected, found {len(numbers):,}.")
+        raise FormatError(
+            f"The file is damaged: {4 * network.parameters.size:,} bytes of numbers expected, found {len(numbers):,}."
+        )
     for name, array in tensors(network).items():
         array[...] = np.frombuffer(numbers, "<f4", array.size, places[name]).reshape(array.shape)
     if not np.isfinite(network.parameters).all():
@@ -118,11 +121,13 @@ def _split(document: bytes) -> tuple[dict[str, Any], memoryview]:
 def _load_spec(metadata: dict[str, Any]) -> RunSpec:
     try:
         spec = read_run_spec(_text(metadata, "spec"))
-        check_run(spec, input_shape(spec), len(CLASSES))
+        check_run(spec)
     except SpecError as error:
         raise FormatError(str(error), field=f"/__metadata__/spec{error.field or ''}") from None
     if _text(metadata, "preprocessing") != preprocessing(spec):
-        raise FormatError("The network was trained on images prepared in another way.", field="/__metadata__/preprocessing")
+        raise FormatError(
+            "The network was trained on images prepared in another way.", field="/__metadata__/preprocessing"
+        )
     whole(_text(metadata, "step"), "/__metadata__/step", 0, 10**15)
     return spec
 
@@ -151,6 +156,8 @@ def _places(found: dict[str, Any], expected: dict[str, Any]) -> dict[str, int]:
     free = 0
     for name, place in sorted(places.items(), key=lambda item: item[1]):
         if place != free:
-            raise FormatError(f"{name} must begin at {free}, where the tensor before it ends.", field=f"/{name}/data_offsets")
+            raise FormatError(
+                f"{name} must begin at {free}, where the tensor before it ends.", field=f"/{name}/data_offsets"
+            )
         free += found[name]["data_offsets"][1] - place
     return places

@@ -6,7 +6,7 @@ import base64
 import textwrap
 
 from engine.arrays import Array
-from engine.formats.trained import SIDE
+from engine.formats.trained import SIDE, pictures
 from engine.trainer import TrainerState
 
 LINE = 100
@@ -18,7 +18,7 @@ PREDICT = f'''def predict(images):
         raise ValueError("Images must be uint8 (N, {SIDE}, {SIDE}), 0 for the background and 255 for full ink.")
 '''
 
-MAIN = '''
+MAIN = """
 def main():
     if len(sys.argv) != 3:
         sys.exit(f"usage: python3 {sys.argv[0]} t10k-images-idx3-ubyte t10k-labels-idx1-ubyte")
@@ -29,12 +29,12 @@ def main():
 
 if __name__ == "__main__":
     main()
-'''
+"""
 
 
 def heading(state: TrainerState, library: str) -> str:
     """The script's docstring. Nothing that a person typed stands in it, for it is code."""
-    crop = state.spec.dataset.crop
+    crop = pictures(state.spec).crop
     words = (
         f"Inside: the network with its {state.parameters.size:,} weights and biases as they were after {state.steps:,} "
         f"updates, and the preparation of images: bytes divided by 255, the centre {crop}×{crop} of {SIDE}×{SIDE}. Not "

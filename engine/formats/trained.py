@@ -6,10 +6,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from engine.arrays import Shape
 from engine.errors import FormatError
 from engine.network import Network
-from engine.specs import RunSpec
+from engine.specs import MnistSpec, RunSpec
 from engine.trainer import TrainerState
 
 SIDE = 28
@@ -18,21 +17,25 @@ SIDE = 28
 
 def trained_network(state: TrainerState) -> Network:
     """The network of a state. FormatError when a parameter is not finite: a diverged network is not worth keeping."""
-    network = Network(state.spec.network, input_shape(state.spec))
+    network = Network(state.spec.network, state.spec.dataset.input_shape)
     network.parameters[:] = state.parameters
     if not np.isfinite(network.parameters).all():
-        raise FormatError("This network has values that are no numbers any more. Go back to an earlier state to save it.")
+        raise FormatError(
+            "This network has values that are no numbers any more. Go back to an earlier state to save it."
+        )
     return network
 
 
-def input_shape(spec: RunSpec) -> Shape:
-    """(C, H, W) of what the network sees of an image."""
-    return (1, spec.dataset.crop, spec.dataset.crop)
+def pictures(spec: RunSpec) -> MnistSpec:
+    """The images that a run learns from. FormatError when it learns from points, which this format has no words for."""
+    if not isinstance(spec.dataset, MnistSpec):
+        raise FormatError("This format is for networks that read pictures. Save this one in Nabla's own format.")
+    return spec.dataset
 
 
 def preprocessing(spec: RunSpec) -> dict[str, Any]:
     """How an image becomes the network's input, as plain values."""
-    crop = spec.dataset.crop
+    crop = pictures(spec).crop
     return {
         "images": {"dtype": "uint8", "shape": [SIDE, SIDE], "background": 0, "ink": 255},
         "divide_by": 255,
@@ -43,7 +46,7 @@ def preprocessing(spec: RunSpec) -> dict[str, Any]:
 
 def margin(spec: RunSpec) -> int:
     """Rows above and columns left of the centre crop."""
-    return (SIDE - spec.dataset.crop) // 2
+    return (SIDE - pictures(spec).crop) // 2
 
 
 def number(parameter: float) -> str:
@@ -53,4 +56,6 @@ def number(parameter: float) -> str:
 
 def cannot(program: str, layer: str) -> NoReturn:
     """Raise the FormatError for a layer that has no counterpart elsewhere."""
-    raise FormatError(f"{program} cannot hold this network: {layer} has no counterpart there. Save it in Nabla's own format.")
+    raise FormatError(
+        f"{program} cannot hold this network: {layer} has no counterpart there. Save it in Nabla's own format."
+    )

@@ -116,6 +116,7 @@ from engine.specs.ranges import (
     WeightDecay,
 )
 from engine.specs.run import (
+    REGRESSION_LOSSES,
     InitializerName,
     LossName,
     RunSpec,
@@ -152,6 +153,7 @@ __all__ = [
     "MNIST_TEST_SIZE",
     "OPTIMIZER_SPECS",
     "REGRESSION_KINDS",
+    "REGRESSION_LOSSES",
     "SCHEDULE_SPECS",
     "SGD",
     "Adadelta",

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Interval, Len, doc
 
-from engine.specs.datasets import DatasetSpec, MnistSpec
+from engine.specs.datasets import DatasetSpec, MnistSpec, Split
 from engine.specs.layers import Conv2D, Dense, LayerSpec, MaxPool2D, ReLU
 from engine.specs.optimizers import Adadelta, OptimizerSpec
 from engine.specs.ranges import L1, L2, MAX_LAYERS, BatchSize, ClassWeight, ClipNorm, Cores, HuberDelta, RunName, Seed
@@ -16,6 +16,9 @@ from engine.specs.schedules import Constant, ScheduleSpec
 LossName: TypeAlias = Literal[
     "softmax_cross_entropy", "mean_squared_error", "half_squared_error", "hinge", "huber", "binary_cross_entropy"
 ]
+REGRESSION_LOSSES: frozenset[LossName] = frozenset({"mean_squared_error", "half_squared_error", "huber"})
+"""Losses that can compare an output with a number; the others need classes."""
+
 InitializerName: TypeAlias = Annotated[
     Literal["automatic", "he_normal", "glorot_uniform", "playground", "zeros"],
     doc(
@@ -95,6 +98,17 @@ class RunSpec:
     seed: Seed = 1
     stop: StopSpec = field(default_factory=StopSpec)
 
+    @property
+    def output_count(self) -> int:
+        """Outputs that the network must have: one for each class, one for a number to be met."""
+        classes = len(self.dataset.classes)
+        return 1 if classes == 0 or (self.loss == "half_squared_error" and classes == 2) else classes
+
+    @property
+    def judged(self) -> Split:
+        """The split by which accuracy, loss and patience decide when to stop."""
+        return "validation" if isinstance(self.dataset, MnistSpec) else "test"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, as the API and the file formats write them."""
         values = asdict(self)
@@ -103,6 +117,9 @@ class RunSpec:
         values["schedule"] = tagged(self.schedule)
         values["class_weights"] = None if self.class_weights is None else list(self.class_weights)
         values["dataset"] = tagged(self.dataset)
+        for name in ("features", "columns", "class_names"):
+            if name in values["dataset"]:
+                values["dataset"][name] = list(values["dataset"][name])
         return values
 
 

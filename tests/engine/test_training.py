@@ -73,16 +73,17 @@ def test_patience_ends_it_when_the_validation_loss_rises() -> None:
 
 def test_conditions_that_hold_together_are_all_named() -> None:
     trainer = trained(8)
-    stop = StopSpec(steps=8, epochs=1, seconds=5, accuracy=0.5, patience=2)
-    assert reached(stop, trainer, seconds=5, accuracy=0.5, unimproved=2) == [
+    stop = StopSpec(steps=8, epochs=1, seconds=5, accuracy=0.5, loss=0.2, patience=2)
+    assert reached(stop, trainer, seconds=5, accuracy=0.5, loss=0.1, unimproved=2) == [
         "epochs",
         "steps",
         "seconds",
         "accuracy",
+        "loss",
         "patience",
     ]
-    assert reached(stop, trained(7), seconds=4.9, accuracy=0.4, unimproved=1) == []
-    assert reached(stop, trained(7), seconds=0, accuracy=None, unimproved=0) == []
+    assert reached(stop, trained(7), seconds=4.9, accuracy=0.4, loss=0.3, unimproved=1) == []
+    assert reached(stop, trained(7), seconds=0, accuracy=None, loss=None, unimproved=0) == []
 
 
 @pytest.mark.parametrize(

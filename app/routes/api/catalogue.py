@@ -92,13 +92,12 @@ async def list_examples(
 )
 async def preview_network(body: NetworkBody) -> Response:
     spec = body.spec()
-    input_shape = (1, spec.dataset.crop, spec.dataset.crop)
-    layers = preview(spec.network, input_shape)
+    layers = preview(spec.network, spec.dataset.input_shape)
     plans = [layer for layer in layers if isinstance(layer, LayerPlan)]
     whole = len(plans) == len(layers)
     problem: SpecError | None = None
     try:
-        check_run(spec, input_shape, 10)
+        check_run(spec)
     except SpecError as error:
         problem = error
     return JSONResponse(

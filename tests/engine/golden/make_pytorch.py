@@ -93,6 +93,8 @@ def costs(loss: specs.LossName, logits: torch.Tensor, labels: torch.Tensor) -> t
             return functional.mse_loss(logits, onehot, reduction="none").mean(dim=1)
         case "hinge":  # PyTorch takes the mean over classes, convnetjs and we the sum
             return classes * functional.multi_margin_loss(logits, labels, reduction="none")
+        case "half_squared_error":
+            return (logits - (2 * onehot - 1)).square().mean(dim=1) / 2
         case "huber":
             return functional.huber_loss(logits, onehot, reduction="none").mean(dim=1)
         case "binary_cross_entropy":
