@@ -40,10 +40,14 @@ def check_table(spec: TableSpec) -> None:
     if sys.byteorder == "big":
         numbers.byteswap()
     if not all(abs(number) <= MAX_TABLE_VALUE for number in numbers):  # written so that NaN fails, too
-        raise SpecError(f"The numbers of a table go from {-MAX_TABLE_VALUE:,.0f} to {MAX_TABLE_VALUE:,.0f}.", field=FIELD)
+        raise SpecError(
+            f"The numbers of a table go from {-MAX_TABLE_VALUE:,.0f} to {MAX_TABLE_VALUE:,.0f}.", field=FIELD
+        )
     classes = len(spec.class_names)
     if classes and not set(numbers[width - 1 :: width]) <= set(range(classes)):
-        raise SpecError(f"The last number of each row is its class, a whole number from 0 to {classes - 1}.", field=FIELD)
+        raise SpecError(
+            f"The last number of each row is its class, a whole number from 0 to {classes - 1}.", field=FIELD
+        )
 
 
 def _check_names(spec: TableSpec) -> None:
@@ -53,4 +57,6 @@ def _check_names(spec: TableSpec) -> None:
             field = "/dataset/columns" if what == "columns" else "/dataset/class_names"
             raise SpecError(f"Two {what} are called “{twice}”: give each its own name.", field=field)
     if len(spec.class_names) == 1:
-        raise SpecError("With one class there is nothing to tell apart: name two, or none.", field="/dataset/class_names")
+        raise SpecError(
+            "With one class there is nothing to tell apart: name two, or none.", field="/dataset/class_names"
+        )
