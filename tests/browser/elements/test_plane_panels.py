@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ def test_the_curve_of_a_points_run_has_both_splits_as_they_were_measured(bench: 
     words = page.get_attribute("[data-plot]", "aria-label") or ""
     assert words.startswith("Loss against updates 0 to 200: training went from 0.900 to 0.200; test went from")
     page.click("summary")
+    page.wait_for_selector("loss-chart thead th")
     assert page.locator("loss-chart thead th").all_inner_texts() == ["Update", "training", "test"]
     page.check("[value=accuracy]")
     bench.until("document.querySelector('.readout').textContent.includes('test 90.00')")
@@ -110,7 +112,10 @@ def test_histograms_are_blue_above_zero_and_orange_below_and_say_where_most_are(
     assert page.locator("unit-histograms canvas").first.get_attribute("aria-label") == (
         "Layer 1: weights from −1.00 to 1.00, most in −1.00 … −0.90."
     )
-    assert page.locator("unit-histograms .note").all_inner_texts() == ["weights −1.00 … 1.00", "activations 0.00 … 2.00"]
+    assert page.locator("unit-histograms .note").all_inner_texts() == [
+        "weights −1.00 … 1.00",
+        "activations 0.00 … 2.00",
+    ]
 
 
 def test_a_network_that_grew_has_a_row_more(bench: Bench) -> None:
@@ -120,3 +125,125 @@ def test_a_network_that_grew_has_a_row_more(bench: Bench) -> None:
     page.evaluate(SHOW_UNITS, [NETWORK, histograms(0, 0, 0)])
     bench.until("document.querySelectorAll('unit-histograms b').length === 3")
     assert page.locator("unit-histograms b").all_inner_texts() == ["Layer 1", "Layer 2", "Output"]
+
+
+# ---- Confusion matrix --------------------------------------------------------------------------------------------------
+
+
+def run(step: int = 100, **dataset: Any) -> dict[str, Any]:
+    made = {
+        "classes": ["A", "B", "C"],
+        "test_examples": 30,
+        "train_examples": 70,
+        "task": "classification",
+        "digest": "d",
+    }
+    return {"id": "r", "step": step, "generation": 1, "dataset": made | dataset}
+
+
+def evaluation(step: int, confusion: list[list[int]], **more: Any) -> dict[str, Any]:
+    body = {
+        "split": "test", "step": step, "examples": sum(map(sum, confusion)), "accuracy": 0.5, "loss": 1.0, "crops": 1,
+        "confusion": confusion, "per_class": [{"precision": 0.5, "recall": None} for _ in confusion],
+    }  # fmt: skip
+    return {"body": json.dumps(body | more), "content_type": "application/json"}
+
+
+FOLLOW = "run => document.querySelector('confusion-matrix').follow(run)"
+MOVED = "step => document.querySelector('confusion-matrix').moved(step)"
+CAPTION = "document.querySelector('confusion-matrix figcaption').textContent"
+
+
+def test_the_matrix_counts_who_is_taken_for_whom_in_words_too(bench: Bench) -> None:
+    page = bench.open("<confusion-matrix></confusion-matrix>", "elements/confusion-matrix.js")
+    bench.answer = lambda _: evaluation(100, [[9, 1, 0], [0, 10, 0], [4, 0, 6]])
+    page.evaluate(FOLLOW, run())
+    bench.until(f"{CAPTION}.startsWith('30 test points at update 100.')")
+    assert page.locator(".matrix td button").all_inner_texts() == ["9", "1", "·", "·", "10", "·", "4", "·", "6"]
+    assert page.get_attribute("[data-truth='2'][data-predicted='0']", "aria-label") == "C taken for A: 4"
+    levels = page.eval_on_selector_all(".matrix tbody td", "cells => cells.map(cell => cell.dataset.level ?? 'hit')")
+    assert levels == ["hit", "2", "0", "0", "hit", "0", "3", "0", "hit"], "a tenth of a row, and nearly half of one"
+    assert page.locator("dt").all_inner_texts() == [f"{name}: precision, recall" for name in "ABC"]
+    assert page.locator("dd").first.inner_text() == "0.50, –", "what was not measured is not 0"
+
+
+def test_a_cell_is_pressed_and_let_go(bench: Bench) -> None:
+    page = bench.open("<confusion-matrix></confusion-matrix>", "elements/confusion-matrix.js")
+    bench.answer = lambda _: evaluation(100, [[9, 1, 0], [0, 10, 0], [4, 0, 6]])
+    page.evaluate("window.told = []; document.addEventListener('highlight', e => told.push(e.detail))")
+    page.evaluate(FOLLOW, run())
+    bench.until(f"{CAPTION}.startsWith('30')")
+    page.click("[data-truth='2'][data-predicted='0']")
+    page.focus("[data-truth='0'][data-predicted='1']")
+    page.keyboard.press("Enter")
+    assert page.locator("[aria-pressed=true]").get_attribute("aria-label") == "A taken for B: 1"
+    page.keyboard.press("Enter")
+    assert page.locator("[aria-pressed=true]").count() == 0
+    assert page.evaluate("told") == [
+        {"truth": 2, "predicted": 0, "split": "test"},
+        {"truth": 0, "predicted": 1, "split": "test"},
+        None,
+    ]
+
+
+def test_it_is_measured_once_a_second_while_the_training_moves_and_at_its_end(bench: Bench) -> None:
+    page = bench.open("<confusion-matrix></confusion-matrix>", "elements/confusion-matrix.js")
+    trained = 100
+    bench.answer = lambda _: evaluation(trained, [[trained, 0], [0, 1]])
+    page.evaluate(FOLLOW, run(classes=["A", "B"]))
+    bench.until(f"{CAPTION}.includes('update 100.')")
+    for trained in range(110, 300, 10):
+        page.evaluate(MOVED, trained)
+        page.wait_for_timeout(20)
+    bench.until(f"{CAPTION}.includes('update 290.')")
+    assert len(bench.calls) <= 3
+    assert page.locator("[data-truth='0'][data-predicted='0']").inner_text() == "290"
+    count = len(bench.calls)
+    page.evaluate(MOVED, 290)
+    page.evaluate(FOLLOW, run(290, classes=["A", "B"]))
+    page.wait_for_timeout(1200)
+    assert len(bench.calls) == count, "nothing has moved"
+
+
+HOLD = """() => {
+  const real = window.fetch;
+  window.held = [];
+  window.fetch = async (...given) => { const answer = await real(...given); await new Promise(go => held.push(go)); return answer; };
+}"""
+
+
+def test_an_answer_from_before_a_reset_is_dropped_and_asked_for_anew(bench: Bench) -> None:
+    page = bench.open("<confusion-matrix></confusion-matrix>", "elements/confusion-matrix.js")
+    page.evaluate(HOLD)
+    bench.answer = lambda _: evaluation(500, [[5, 0], [0, 5]])
+    page.evaluate(FOLLOW, run(500, classes=["A", "B"]))
+    bench.until("held.length === 1")
+    bench.answer = lambda _: evaluation(0, [[0, 5], [5, 0]])
+    page.evaluate(FOLLOW, run(0, classes=["A", "B"]) | {"generation": 2})
+    page.evaluate("held[0]()")
+    bench.until("held.length === 2")
+    assert page.evaluate(CAPTION) == "Not measured yet."
+    page.evaluate("held[1]()")
+    bench.until(f"{CAPTION}.includes('update 0.')")
+    assert page.locator("[data-truth='0'][data-predicted='1']").inner_text() == "5"
+
+
+def test_a_number_that_is_learned_has_errors_and_no_matrix(bench: Bench) -> None:
+    page = bench.open("<confusion-matrix></confusion-matrix>", "elements/confusion-matrix.js")
+    errors = {
+        "r_squared": 0.9312,
+        "mean_absolute_error": 0.25,
+        "root_mean_squared_error": 0.5,
+        "examples": 20,
+        "split": "train",
+    }
+    bench.answer = lambda _: evaluation(100, [], **errors)
+    page.evaluate(FOLLOW, run(classes=[], task="regression", test_examples=0))
+    bench.until(f"{CAPTION} === '20 training points at update 100.'")
+    assert bench.calls[-1][1] == "/api/runs/r/evaluation?split=train", "of all points, if none are kept for testing"
+    assert not page.is_visible("table")
+    assert page.locator("dl > div").all_inner_texts() == [
+        "R²\n0.931",
+        "Mean absolute error\n0.250",
+        "Root mean squared error\n0.500",
+    ]
