@@ -36,7 +36,7 @@ class HiddenSpace extends HTMLElement {
   #layer = make("select", { name: "hidden_layer", "aria-label": "After which layer" });
   #first = make("select", { name: "hidden_a", "aria-label": "Neuron across" });
   #second = make("select", { name: "hidden_b", "aria-label": "Neuron upwards" });
-  #next = make("button", { class: "button quiet", type: "button" }, "Next pair");
+  #next = make("button", { class: "button quiet square", type: "button", "aria-label": "Next pair of neurons", title: "Next pair of neurons" }, "→");
   #canvas = make("canvas", { role: "img" });
   #caption = make("p", { class: "note" });
   /** @type {Choice[]} */ #choices = [];

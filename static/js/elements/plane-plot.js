@@ -7,7 +7,7 @@
  *   show      comma list of what is shown besides the training points: test, mistakes
  *   columns   which two columns of the points are the axes
  *   form      id of the form that edits are written into (lib/plane-points.js says how)
- *   paint     present: points may be edited (tools and keys: lib/plane-painting.js); a finger then paints and does not scroll
+ *   paint     present: points may be edited (tools and keys: lib/plane-painting.js)
  *
  * The page gives `points` (a PointSet, shared with `<hidden-space>`), frames to `show(frame)`, and to `light(indices)` the
  * points that are to stand out (a cell of the confusion matrix), null for all. A frame with a `neuron` shows that neuron's
@@ -135,7 +135,6 @@ class PlanePlot extends HTMLElement {
     this.#stale = { regions: true, marks: true };
     this.#painting?.refresh();
     const columns = this.#set?.columns.length ?? 2, paint = this.hasAttribute("paint");
-    this.canvas.toggleAttribute("data-paint", this.#paintable);
     this.#why.hidden = !paint || columns === 2;
     if (columns !== 2) write(this.#why, `Painting is off: each of these points has ${columns} numbers, and a click gives two.`);
     this.#redraw?.request();
@@ -175,11 +174,11 @@ class PlanePlot extends HTMLElement {
 
   get #classes() { return this.#set?.classes ?? ["A", "B"]; }
 
-  /** @param {Point} point */
-  #name(point) {
-    const [x, y] = this.#where(point), names = this.#classes;
-    return `${names.length ? names[point.label] : significant(point.label)} at ${fixed(x, 1)}, ${fixed(y, 1)}`;
-  }
+  /** "A", or the number. @param {Point} point */
+  #label({ label }) { return this.#classes.length ? this.#classes[label] : significant(label); }
+
+  /** "A at 1.2, −3.4". @param {Point} point */
+  #name(point) { return `${this.#label(point)} at ${this.#where(point).map(v => fixed(v, 1)).join(", ")}`; }
 
   #sentence() {
     const frame = this.#frame, set = this.#set, names = this.#classes, count = set?.points.length ?? 0, tests = set?.points.filter(point => point.test).length ?? 0;
@@ -213,7 +212,7 @@ class PlanePlot extends HTMLElement {
       const [u, v] = this.#pixels(this.#where(point));
       return (!point.test || this.#shows("test")) && Math.hypot(u - x, v - y) < NEAR;
     });
-    return near ? `${near.test ? "Test" : "Training"} point ${this.#name(near)}${this.#mistakes.has(near) ? ", on the wrong side" : ""}` : "";
+    return near ? `${near.test ? "Test" : "Training"} point ${this.#label(near)}${this.#mistakes.has(near) ? ", on the wrong side" : ""}` : "";
   }
 
   /** @param {Place | null} place @param {"pointer" | "keys"} by */

@@ -3,7 +3,8 @@
  * how places, pixels and points belong together (`Host`).
  *
  * Pointer: a click adds, a drag on a point moves it, shift, ctrl or the right button erases the nearest. Tools change what the
- * plain click does. Keys: arrows move a cursor (with Shift in large steps), Enter or Space adds, Delete erases the nearest,
+ * plain click does. A finger that only adds still scrolls the page: the canvas has its tool in `data-paint`, by which the
+ * style sheet decides. Keys: arrows move a cursor (with Shift in large steps), Enter or Space adds, Delete erases the nearest,
  * 1 to 6 or A to F choose the class, M takes the nearest point along and lays it down, Escape gives up, Ctrl+Z and
  * Ctrl+Shift+Z (or Ctrl+Y) undo and redo.
  *
@@ -46,7 +47,7 @@ export class Painting {
   #canvas;
   #host;
   /** @type {number | null} */ #pointer = null;
-  /** @type {"add" | "move" | "erase" | "spray"} */ #doing = "add";
+  /** @type {"tap" | "move" | "erase" | "spray"} */ #doing = "tap";
   /** @type {object} */ #gesture = {};
   /** @type {Place} */ #from = [0, 0];
   /** @type {Point[] | null} */ #before = null;
@@ -68,12 +69,14 @@ export class Painting {
     canvas.addEventListener("focus", () => { if (canvas.matches(":focus-visible")) this.#go(0, 0); }, { signal });
     canvas.addEventListener("blur", () => { this.#drop(); this.cursor = null; host.look(null, "keys"); }, { signal });
     document.addEventListener("click", event => {
-      const pressed = event.target instanceof Element ? event.target.closest("[data-paint]") : null;
+      const pressed = event.target instanceof Element ? event.target.closest("button[data-paint]") : null;
       if (pressed instanceof HTMLElement && host.on()) this.#command(pressed.dataset.paint ?? "");
     }, { signal });
     for (const name of ["input", "change"]) {
       document.addEventListener(name, event => {
-        if (event.target instanceof HTMLInputElement && event.target.name.startsWith("paint_")) event.stopPropagation();
+        if (!(event.target instanceof HTMLInputElement) || !event.target.name.startsWith("paint_")) return;
+        event.stopPropagation();
+        this.refresh();
       }, { signal, capture: true });
     }
   }
@@ -83,9 +86,11 @@ export class Painting {
     clearTimeout(this.#timer);
   }
 
-  /** The buttons that would do nothing now. */
+  /** Which tool the canvas is for, and which buttons would do nothing now. */
   refresh() {
     const set = this.#host.set(), on = this.#host.on();
+    if (on) this.#canvas.dataset.paint = chosen("paint_tool") ?? "add";
+    else delete this.#canvas.dataset.paint;
     for (const button of all("button[data-paint]")) {
       const can = button.dataset.paint === "undo" ? set?.canUndo : button.dataset.paint === "redo" ? set?.canRedo : (set?.points.length ?? 0) > 0;
       /** @type {HTMLButtonElement} */ (button).disabled = !on || !can;
@@ -111,12 +116,13 @@ export class Painting {
     this.#pointer = event.pointerId;
     this.#canvas.setPointerCapture(event.pointerId);
     this.#from = place;
-    const tool = chosen("paint_tool") ?? "add", near = this.#nearest(place, event.pointerType === "touch" ? REACH.finger : REACH.mouse);
+    const tool = chosen("paint_tool") ?? "add", finger = event.pointerType === "touch", near = this.#nearest(place, finger ? REACH.finger : REACH.mouse);
     if (tool === "erase" || tool === "spray") {
       this.#doing = tool;
       if (tool === "spray") this.#spray(place);
       else this.#rub(place);
-    } else {
+    } else if (finger && tool === "add" && !near) this.#doing = "tap";
+    else {
       this.#doing = "move";
       this.grabbed = near ?? (tool === "add" ? this.add(place, this.#gesture) : null);
     }
@@ -139,6 +145,7 @@ export class Painting {
   #up(event) {
     if (event.pointerId !== this.#pointer) return;
     this.#pointer = null;
+    if (this.#doing === "tap" && this.#distance(this.#host.place(event), this.#from) <= REACH.mouse) this.add(this.#from, this.#gesture);
     const set = this.#host.set(), many = (set?.points.length ?? 0) - (this.#before?.length ?? 0);
     if (this.#doing === "move" && this.grabbed && many === 0 && set?.points !== this.#before) this.#host.say(`Moved to ${this.#host.name(this.grabbed)}.`);
     if (this.#doing === "spray" || this.#doing === "erase" && many) this.#host.say(`${many > 0 ? "Added" : "Erased"} ${Math.abs(many)}. ${this.#count()}`);
