@@ -22,7 +22,9 @@ def pack(array: npt.NDArray[Any]) -> dict[str, Any]:
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     span = high - low
     if span > 0:
-        shares = (array.astype(np.float64, order="C") - low) / span  # float32 would overflow at a diverging run's extremes
+        shares = (
+            array.astype(np.float64, order="C") - low
+        ) / span  # float32 would overflow at a diverging run's extremes
         quantised = np.rint(255 * shares).astype(np.uint8)
     else:
         quantised = np.zeros(array.shape, np.uint8)
@@ -60,3 +62,28 @@ def unpack_ink(ink: Any) -> npt.NDArray[np.float64]:
         return np.asarray(rows, np.float64)
     except (TypeError, ValueError):
         raise ShapeError("A drawing is a square list of rows of numbers.") from None
+
+
+def significant(array: npt.NDArray[Any], digits: int = 4) -> list[Any]:
+    """The finite array as nested lists of numbers with so many significant digits, short as text."""
+    values = array.astype(np.float64)
+    sizes = np.abs(values)
+    decimals = digits - 1 - np.floor(np.log10(np.where(sizes > 0, sizes, 1)))
+    # Powers of ten from 1 up are exact, so that 0.3 is divided out of 3,000 and not multiplied out of 0.0001.
+    up, down = 10.0 ** np.maximum(decimals, 0), 10.0 ** np.maximum(-decimals, 0)
+    rounded: list[Any] = (np.rint(values * up / down) / up * down).tolist()
+    return rounded
+
+
+def numbers(array: npt.NDArray[Any]) -> list[Any]:
+    """The array as nested lists of numbers, to a ten-thousandth of what they span; null for what is no number."""
+    values: npt.NDArray[Any] = array.astype(np.float64)
+    finite = np.isfinite(values)
+    span = float(np.ptp(values[finite])) if finite.any() else 0.0
+    if 0 < span < np.inf:
+        values = values.round(int(4 - np.floor(np.log10(span))))
+    if not finite.all():
+        values = values.astype(object)
+        values[~finite] = None
+    listed: list[Any] = values.tolist()
+    return listed
