@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from app import __version__, problems
 from app.answers import FieldProblem, ProblemAnswer
-from app.routes import docs, network, pages, stream
+from app.routes import docs, network, pages, plane, stream
 from app.routes import runs as run_pages
 from app.routes.api import catalogue, predictions, runs
 from app.routes.bodies import BODIES_A_TURN
@@ -93,7 +93,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
     problems.install(app)
     for router in (runs.router, predictions.router, runs.models, catalogue.router, stream.router):
         app.include_router(router)
-    for router in (docs.router, pages.router, run_pages.router, network.router):
+    for router in (docs.router, pages.router, plane.router, run_pages.router, network.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     return app

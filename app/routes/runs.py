@@ -79,6 +79,9 @@ async def save(runs: RunsService, run_id: str, format: FormatName = "native") ->
     """The network as a file, as from the API; what cannot be saved is told on a page."""
     return attachment(*await runs.export(run_id, format))
 
+AT_ONCE = 1000
+"""Updates that one command may ask for."""
+
 
 # ---- Commands --------------------------------------------------------------------------------------------------------------------
 
@@ -106,8 +109,17 @@ async def change_state(
 
 
 @router.post("/runs/{run_id}/steps")
-async def step(run_id: str, runs: RunsService, count: Annotated[int, Form(ge=1, le=1000)]) -> HTMLResponse:
-    return commands_fragment(await runs.step(run_id, count))
+async def step(
+    run_id: str, runs: RunsService, count: Annotated[int | Literal["epoch"], Form(union_mode="left_to_right")]
+) -> HTMLResponse:
+    """So many updates, or as many as show the network each training example once."""
+    run = await runs.get(run_id)
+    left = math.ceil(run["dataset"]["train_examples"] / run["batch_size"]) if count == "epoch" else count
+    while True:
+        run = await runs.step(run_id, min(left, AT_ONCE))
+        left -= AT_ONCE
+        if left <= 0:
+            return commands_fragment(run)
 
 
 @router.post("/runs/{run_id}/reset")

@@ -1,4 +1,4 @@
-r"""The stream of one run: `GET /api/runs/{id}/events?views=metrics,layers,tiles&watch=<id>`, `text/event-stream`.
+r"""The stream of one run: `GET /api/runs/{id}/events?views=metrics,layers,tiles,plane&watch=<id>`, `text/event-stream`.
 
 A page holds exactly one. Lines end in `\n`; data is one line of JSON without non-finite numbers (null in their place).
 PACK stands for `{"shape", "low", "high", "data"}`: base64 of one byte a value, low + (high − low) · byte / 255.
@@ -15,10 +15,11 @@ PACK stands for `{"shape", "low", "high", "data"}`: base64 of one byte a value, 
                                    "type", "activations": PACK, "gradients", "weights",               while watched
                                    "weight_gradients": PACK or null}]}
                                    or {"view": "tiles", "watch", "step", "tiles": [{"index", "top"}]} at most one a second
+                                   or, of a run on points, {"view": "plane", "watch", "step", …}      at most ten a second
     status   –                     {"state", "sentence", "step"}                                      never lost
     close    –                     {"reason"}; the last one                                           last
 
-`views` chooses among metrics, layers and tiles; state, status and close always come. `watch` names what the page looks
+`views` chooses among metrics, layers, tiles and plane; state, status and close always come. `watch` names what the page looks
 at (PUT /api/runs/{id}/watches/{watch}). A comment line comes every 15 s on a quiet stream, and `retry:` says how long to
 wait before connecting again. `Last-Event-ID` (header) resumes without a gap or a double; an id of another generation
 or one that is not known gets everything again.
@@ -46,7 +47,7 @@ from app.settings import Limits
 
 router = APIRouter(tags=["runs"])
 
-VIEWS = frozenset({"metrics", "layers", "tiles"})
+VIEWS = frozenset({"metrics", "layers", "tiles", "plane"})
 
 
 class Streams:
@@ -133,7 +134,7 @@ async def follow_run(
     request: Request,
     runs: RunsService,
     id: RunId,
-    views: Annotated[str, Query(max_length=80, description="Any of metrics, layers, tiles, with commas.")] = "metrics",
+    views: Annotated[str, Query(max_length=80, description="Any of metrics, layers, tiles, plane, with commas.")] = "metrics",
     watch: Annotated[
         str | None, Query(pattern="^[a-z0-9]{1,32}$", description="The watch whose frames to send.")
     ] = None,

@@ -1,4 +1,4 @@
-/** What every page does: keys, copying, dismissing; a page with a run is wired by pages/digits.js. */
+/** What every page does: keys, copying, dismissing; a page with a run is wired by its module in pages/. */
 
 import { make, write } from "./lib/dom.js";
 import { keysOn, listen, setKeys } from "./lib/keys.js";
@@ -70,4 +70,6 @@ listen(command => {
 });
 
 hint();
-if (document.getElementById("stream")?.dataset.run) await import("./pages/digits.js");
+const PAGES = { digits: "./pages/digits.js", plane: "./pages/plane.js", curve: "./pages/plane.js" };
+const module = PAGES[/** @type {keyof PAGES} */ (document.body.dataset.page ?? "")];
+if (module && document.getElementById("stream")) await import(module);

@@ -5,23 +5,23 @@
 
 import { Problem, request } from "./api.js";
 
+/** @template {object} Value what the server can be asked to show, as the pages' modules say */
 export class Watch extends EventTarget {
   #busy = false;
   #dirty = false;
   #known = false;
   #retry = 0;
 
-  /** @param {string} run id of the run */
-  constructor(run) {
+  /** @param {string} run id of the run @param {Value} value what is looked at first */
+  constructor(run, value) {
     super();
     // One id a page load: two tabs must not steer each other's pictures, and a duplicated tab copies sessionStorage.
     this.id = Array.from(crypto.getRandomValues(new Uint8Array(16)), b => (b % 36).toString(36)).join("");
     this.path = `/api/runs/${run}/watches/${this.id}`;
-    /** @type {{ example: Example, gradients: boolean, tiles: number[] }} */
-    this.value = { example: { source: "test", index: 0 }, gradients: true, tiles: [] };
+    this.value = value;
   }
 
-  /** @param {Partial<Watch["value"]>} changes */
+  /** @param {Partial<Value>} changes */
   set(changes) {
     Object.assign(this.value, changes);
     this.#send();

@@ -38,7 +38,9 @@ const dialog = /** @type {import("../elements/map-dialog.js").MapDialog} */ (one
 const chart = /** @type {import("../elements/loss-chart.js").LossChart} */ (one("loss-chart"));
 const tiles = /** @type {import("../elements/digit-tiles.js").DigitTiles} */ (one("digit-tiles"));
 
-const watch = new Watch(runId), figures = new Figures();
+/** @typedef {{ example: Example, gradients: boolean, tiles: number[] }} Wishes */
+const watch = new Watch(runId, /** @type {Wishes} */ ({ example: { source: "test", index: 0 }, gradients: true, tiles: [] }));
+const figures = new Figures();
 const stream = new RunStream(place, `/api/runs/${runId}/events?views=metrics,layers,tiles&watch=${watch.id}`);
 new ConnectionNotice(stream, /** @type {Element} */ (document.getElementById("problems") ?? document.getElementById("main")));
 

@@ -1,0 +1,301 @@
+"""The pages of points, `/plane` and `/curve`: a bench that is one experiment, whose address says all of it.
+
+Opening a page changes nothing: it shows the experiment that the address tells of, and then asks by itself for a run
+(`POST …/open`). From there on each change of the form comes here whole (`POST …/runs/{id}/experiment`); what can change
+while a run goes on does, anything else gives the run another spec. The answer is the bench as it is now.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from array import array
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import UploadFile
+
+from app.deps import DatasetsService, RunsService
+from app.errors import NotFound, Problem, Unprocessable
+from app.routes.experiment import (
+    KINDS,
+    Experiment,
+    ExperimentError,
+    PageName,
+    View,
+    experiment_of,
+    read,
+    texts_of,
+    write,
+)
+from app.routes.experiment_texts import flat, packed, playground
+from app.routes.forms import OPTIMIZER_TITLES
+from app.routes.plane_forms import (
+    ACTIVATION_TITLES,
+    CONTROL_TITLES,
+    INITIALIZER_TITLES,
+    PLANE_ONLY,
+    RATES,
+    SCHEDULE_TITLES,
+    UNLOCKABLE,
+    Bench,
+    act,
+    bench_of,
+    kept_weights,
+    live_changes,
+    settle,
+)
+from app.routes.views import command_states, snippets
+from app.services.runs import RunChanges, Runs
+from app.services.thumbnails import thumbnail
+from app.templating import render
+from engine.errors import SpecError
+from engine.shapes import check_run
+from engine.specs import CurveSpec, PlaneSpec, RunSpec, TableSpec
+from engine.validation import read_run_spec, read_value
+
+router = APIRouter(include_in_schema=False)
+
+TABLE_FIELDS = frozenset(field.name for field in fields(TableSpec)) - {"name"}
+SIGNS_OF_A_FORM = frozenset({"action", "layers", "playground", "preset"})
+"""An address with one of these is turned into one that says the experiment itself."""
+
+
+# ---- Pages ---------------------------------------------------------------------------------------------------------------
+
+
+@router.get("/plane")
+async def plane(request: Request, runs: RunsService, run: str | None = None) -> Response:
+    return await page(request, runs, "plane", run)
+
+
+@router.get("/curve")
+async def curve(request: Request, runs: RunsService, run: str | None = None) -> Response:
+    return await page(request, runs, "curve", run)
+
+
+async def page(request: Request, runs: Runs, name: PageName, run_id: str | None) -> Response:
+    """The experiment of the address, or the run that it names; what a form or another program wrote gets its own address."""
+    if run_id is not None:
+        run, experiment = await shown_run(runs, run_id)
+        if experiment.page != name:
+            return RedirectResponse(f"/{experiment.page}?run={run_id}", 303)
+        return render("plane.html", context(bench_of(experiment), run, str(request.base_url)))
+    pairs = request.query_params.multi_items()
+    if SIGNS_OF_A_FORM & set(request.query_params):
+        texts = texts_of_form(pairs)
+        return RedirectResponse(f"/{name}?{write(read(texts, name))}", 303)
+    experiment = read(dict(pairs), name)
+    return render("plane.html", context(bench_of(experiment), no_run(experiment), str(request.base_url)))
+
+
+def texts_of_form(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """The texts of a form's address after its button has done what it does; of Playground's own address."""
+    try:
+        texts = flat(pairs)
+    except SpecError as error:
+        raise Unprocessable(str(error), field=error.field, code=error.code) from None
+    if "playground" in texts:
+        return playground(texts_of_query(texts["playground"]))
+    act(texts, texts.pop("action", ""))
+    return texts
+
+
+@router.get("/{page}/sets/{kind}.svg")
+async def picture(page: PageName, kind: str) -> Response:
+    """What a data set looks like, for the button that chooses it."""
+    if kind not in KINDS[page] or kind == "own":
+        raise NotFound()
+    spec = PlaneSpec(kind=kind, points=180) if page == "plane" else CurveSpec(kind=kind, points=40)  # type: ignore[arg-type]
+    return Response(await thumbnail(spec), media_type="image/svg+xml", headers={"cache-control": "max-age=3600"})
+
+
+# ---- The bench -------------------------------------------------------------------------------------------------------------
+
+
+async def shown_run(runs: Runs, run_id: str) -> tuple[dict[str, Any], Experiment]:
+    run, spec = await runs.get(run_id), read_run_spec(await runs.spec(run_id))
+    experiment = experiment_of(spec, View(speed=run.get("updates_per_second")))
+    if experiment is None:
+        raise Unprocessable(
+            "These pages show points and networks of dense layers. This run is of another kind.", code="not_on_this_page"
+        )
+    return run, experiment
+
+
+def no_run(experiment: Experiment) -> dict[str, Any]:
+    """What stands in the run bar until there is a run."""
+    spec = experiment.spec
+    figures = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "test_r_squared")
+    dataset = {"name": spec.dataset.name, "classes": list(spec.dataset.classes)}
+    return {
+        **spec.to_dict(),
+        "dataset": dataset,
+        "id": "",
+        "state": "queued",
+        "sentence": "The network is being set up.",
+        "step": 0,
+        "epoch": 0.0,
+        "metrics": dict.fromkeys(figures),
+    }
+
+
+def context(bench: Bench, run: Mapping[str, Any], address: str, *, change: str = "none") -> dict[str, Any]:
+    """Everything that the page and its bench show; `change` tells the script what has happened."""
+    view = bench.view
+    return {
+        "active": bench.page,
+        "bench": bench,
+        "run": run,
+        "commands": command_states(run),
+        "change": change,
+        "view_json": json.dumps({"resolution": view.resolution, "neuron": view.neuron, "hidden": view.hidden}),
+        "optimizers": list(OPTIMIZER_TITLES.items()),
+        "activations": list(ACTIVATION_TITLES.items()),
+        "initializers": list(INITIALIZER_TITLES.items()),
+        "schedules": list(SCHEDULE_TITLES.items()),
+        "rates": RATES,
+        "lesson_controls": [(name, title) for name, title in CONTROL_TITLES.items() if bench.page == "plane" or name not in PLANE_ONLY],
+        "unlockable": UNLOCKABLE,
+        "server": address,
+        "snippets": snippets(run, address) if run["id"] else None,
+        "fragment": False,
+        "aside": False,
+    }
+
+
+def answer(bench: Bench, run: Mapping[str, Any], request: Request, *, change: str, status: int = 200) -> HTMLResponse:
+    """The bench with the parts of the run bar that change with it."""
+    values = context(bench, run, str(request.base_url), change=change) | {"aside": True}
+    return render("_bench_answer.html", values, status=status)
+
+
+# ---- A run for the page ------------------------------------------------------------------------------------------------------
+
+
+@router.post("/{page}/open")
+async def open_experiment(page: PageName, request: Request, runs: RunsService) -> Response:
+    """The run of the address in this tab: the one that it had, if it still is this experiment, or a new one."""
+    async with request.form(max_fields=4, max_part_size=2 * 2**20) as form:
+        query, earlier = str(form.get("query", "")), str(form.get("run", ""))
+    experiment = read(texts_of_query(query), page)
+    run = await reusable(runs, earlier, experiment.spec)
+    if run is None:
+        run = await runs.create(experiment.spec, state="running" if experiment.view.play else "paused")
+        if experiment.view.speed is not None:
+            run = await runs.change(run["id"], RunChanges(updates_per_second=experiment.view.speed))
+    return answer(bench_of(experiment), run, request, change="opened")
+
+
+async def reusable(runs: Runs, run_id: str, spec: RunSpec) -> dict[str, Any] | None:
+    try:
+        return await runs.get(run_id) if run_id and read_run_spec(await runs.spec(run_id)) == spec else None
+    except NotFound:
+        return None
+
+
+@router.post("/{page}/runs/{run_id}/experiment")
+async def change_experiment(page: PageName, run_id: str, request: Request, runs: RunsService) -> Response:
+    """Makes the run what the form says, or the address in its `query`; what cannot be is told at its field and changes nothing."""
+    run, before = await shown_run(runs, run_id)
+    async with request.form(max_fields=300, max_part_size=2 * 2**20) as form:
+        pairs = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
+    texts: dict[str, str] = {}
+    try:
+        if (query := dict(pairs).get("query")) is not None:
+            texts, action, notice = texts_of_query(query), "", ""
+        else:
+            texts = flat(pairs)
+            action, notice = texts.pop("action", ""), settle(texts, before.spec)
+            act(texts, action)
+            if texts.get("data") == "own" and "own" not in texts:
+                texts["own"] = packed(await as_table(runs, run_id, before.spec))
+        experiment = read(texts, page)
+        check_run(experiment.spec)
+        run, change = await become(runs, run, before.spec, experiment, go_on=action.startswith("rate:"))
+    except ExperimentError as error:
+        return answer(refused(before, texts, error), run, request, change="refused", status=422)
+    except (SpecError, Problem) as error:
+        words = error.detail if isinstance(error, Problem) else str(error)
+        return answer(bench_of(before, texts, problem=words), run, request, change="refused", status=422)
+    return answer(bench_of(experiment, texts, notice=notice), run, request, change=change)
+
+
+async def become(
+    runs: Runs, run: dict[str, Any], before: RunSpec, experiment: Experiment, *, go_on: bool
+) -> tuple[dict[str, Any], str]:
+    """The run after the change, and what it was: `view`, `live`, `weights` or `nothing` (what was kept)."""
+    spec, run_id = experiment.spec, run["id"]
+    live = live_changes(before, spec)
+    change = "view"
+    if live is None:
+        change = kept_weights(before, spec)
+        run = await runs.respec(run_id, spec, keep=kept_weights(before, spec))
+    elif live:
+        change = "live"
+    changes: dict[str, Any] = live or {}
+    if experiment.view.speed != run["updates_per_second"]:
+        changes["updates_per_second"] = experiment.view.speed
+    if changes or go_on:
+        run = await runs.change(run_id, RunChanges(**changes, state="running" if go_on else None))
+    return run, change
+
+
+async def as_table(runs: Runs, run_id: str, spec: RunSpec) -> TableSpec:
+    """The points of a run as points of one's own, to go on from."""
+    points = await runs.points(run_id)
+    rows = array("f", [n for row, label in zip(points["values"], points["labels"], strict=True) for n in (*row, label)])
+    values = base64.b64encode(rows.tobytes()).decode()
+    return TableSpec(
+        columns=tuple(points["columns"]),
+        class_names=tuple(points["classes"]),
+        target=points["target"],
+        values=values,
+        train_share=spec.dataset.train_share,  # type: ignore[union-attr]  # points have one
+    )
+
+
+def texts_of_query(query: str) -> dict[str, str]:
+    return dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
+
+
+def refused(before: Experiment, texts: Mapping[str, str], error: ExperimentError) -> Bench:
+    """What was typed, with its errors; in the place of what is wrong stands what the run has."""
+    known = texts_of(before)
+    mended = {name: text for name, text in texts.items() if name not in error.errors}
+    mended |= {name: known[name] for name in error.errors if name in known}
+    try:
+        shown = read(mended, before.page)
+    except ExperimentError:
+        shown = before
+    return bench_of(shown, texts, error.errors)
+
+
+# ---- A CSV file ----------------------------------------------------------------------------------------------------------------
+
+
+@router.post("/{page}/csv")
+async def read_table(page: PageName, request: Request, datasets: DatasetsService) -> HTMLResponse:
+    """What a CSV text or file holds, before it takes the place of the points: rows that cannot be read, columns to choose."""
+    async with request.form(max_files=1, max_fields=60, max_part_size=4 * 2**20) as form:
+        file, text = form.get("file"), str(form.get("text", ""))
+        if isinstance(file, UploadFile) and file.filename:
+            text = (await file.read()).decode("utf-8-sig", errors="replace")
+        target = str(form.get("target", "")) or None
+        columns = [str(name) for name in form.getlist("columns")] or None
+    try:
+        if not text.strip():
+            raise Unprocessable("Paste rows or choose a file first.")
+        found = await datasets.read_csv(text, target, columns)
+    except Problem as problem:
+        return render("_own_data.html", {"page": page, "text": text, "problem": problem.detail, "found": None}, block="answer")
+    table = read_value(TableSpec, {k: v for k, v in found["dataset"].items() if k in TABLE_FIELDS}, "")
+    return render(
+        "_own_data.html",
+        {"page": page, "text": text, "problem": "", "found": found, "table": table, "word": packed(table)},
+        block="answer",
+    )

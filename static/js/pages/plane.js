@@ -1,0 +1,283 @@
+/**
+ * Joins form, stream, watch and elements of the pages of points, /plane and /curve.
+ *
+ * The page comes without a run; it asks for one (`open`), which is remembered for this tab. Every change of the form is sent
+ * whole and the bench is morphed to the answer, which says in `data-address` where this experiment is to be found: the
+ * address bar follows it, and going back sends the old address in the place of the form. Frames go to all elements.
+ */
+
+import "../elements/colour-scale.js";
+import "../elements/confusion-matrix.js";
+import "../elements/hidden-space.js";
+import "../elements/loss-chart.js";
+import "../elements/network-diagram.js";
+import "../elements/plane-plot.js";
+import "../elements/unit-histograms.js";
+import { Problem, request } from "../lib/api.js";
+import { ConnectionNotice } from "../lib/connection.js";
+import { all, make, write } from "../lib/dom.js";
+import { Figures } from "../lib/figures.js";
+import { percent, integer } from "../lib/format.js";
+import { Pace } from "../lib/pace.js";
+import { limits } from "../lib/painting.js";
+import { PointSet } from "../lib/plane-points.js";
+import { RunStream } from "../lib/stream.js";
+import { Watch } from "../lib/watch.js";
+
+const DRAG_EVERY = 100; // ms between two sendings of a slider that moves
+const SAME_GESTURE = 1500; // ms; changes that follow each other sooner are one entry of the history
+const SIDE = 24; // pixels of a neuron's map
+
+const page = document.body.dataset.page ?? "plane";
+const STORE = `nabla.run.${page}`;
+const place = /** @type {HTMLElement} */ (document.getElementById("stream"));
+const form = () => /** @type {HTMLFormElement} */ (document.getElementById("experiment"));
+/** @template T @param {string} selector @returns {T | null} */
+const one = selector => /** @type {T | null} */ (/** @type {unknown} */ (document.querySelector(selector)));
+
+const points = new PointSet(), figures = new Figures();
+/** @type {Watch | null} */
+let watch = null;
+/** @type {Run | null} */
+let run = null;
+/** @type {number | null} */
+let generation = null;
+
+// ---- The run of this tab -------------------------------------------------------------------------------------------------
+
+/** Playground keeps its state behind a #, which no server sees. */
+function fromPlayground() {
+  if (!/^#(?:.*&)?(activation|dataset|networkShape|problem|learningRate)=/.test(location.hash)) return false;
+  location.replace(`/${page}?playground=${encodeURIComponent(location.hash.slice(1))}`);
+  return true;
+}
+
+/** The answer is the bench. @param {Element | null} source @param {string} path @param {Record<string, string>} values */
+const send = (source, path, values) => window.htmx?.ajax("POST", `/${page}/${path}`, { source, target: form(), swap: "outerMorph", values });
+
+function open() {
+  let earlier = "";
+  try { earlier = sessionStorage.getItem(STORE) ?? ""; } catch { /* no storage: a run each time */ }
+  void send(place, "open", { query: location.search, run: earlier });
+}
+
+/** @param {string} id begins to follow the run */
+function follow(id) {
+  try { sessionStorage.setItem(STORE, id); } catch { /* as above */ }
+  watch = new Watch(id, {});
+  const stream = new RunStream(place, `/api/runs/${id}/events?views=metrics,plane&watch=${watch.id}`);
+  new ConnectionNotice(stream, /** @type {Element} */ (document.getElementById("problems") ?? form()));
+  /** @template T @param {string} name @param {(data: T) => void} act */
+  const on = (name, act) => stream.addEventListener(name, event => act(/** @type {CustomEvent} */ (event).detail));
+  on("state", took);
+  on("metrics", (/** @type {Metrics} */ { points: rows, latest }) => {
+    const chart = /** @type {import("../elements/loss-chart.js").LossChart | null} */ (one("loss-chart"));
+    chart?.points.append(rows);
+    chart?.refresh();
+    figures.set(latest);
+  });
+  on("frame", (/** @type {PlaneFrame} */ frame) => {
+    if (frame.view === "plane" && frame.watch === watch?.id) show(frame);
+  });
+  on("status", (/** @type {{ step: number }} */ { step }) => figures.set({ step }));
+  wish();
+  stream.open();
+}
+
+/** @param {Run} state */
+function took(state) {
+  const fresh = generation !== null && state.generation !== generation;
+  run = state;
+  generation = state.generation;
+  if (fresh) {
+    /** @type {import("../elements/loss-chart.js").LossChart | null} */ (one("loss-chart"))?.forget();
+    limits.clear();
+  }
+  figures.set({ ...state.metrics, step: state.step, examples: state.examples, epoch: state.epoch, seconds: state.seconds });
+  void points.follow(state.id, state.dataset.digest ?? "");
+  equip();
+  watch?.announce();
+}
+
+// ---- Frames ----------------------------------------------------------------------------------------------------------------
+
+/** Elements that draw frames; after a morph some of them may be new. */
+const drawn = () => /** @type {(HTMLElement & { show(frame: PlaneFrame): void })[]} */ (all("network-diagram, plane-plot, curve-plot, hidden-space, unit-histograms").filter(element => "show" in element));
+
+/** @param {PlaneFrame} frame */
+function show(frame) {
+  figures.set({ step: frame.step });
+  for (const element of drawn()) element.show(frame);
+  const matrix = /** @type {import("../elements/confusion-matrix.js").ConfusionMatrix | null} */ (one("confusion-matrix"));
+  matrix?.moved(frame.step);
+}
+
+/** Gives the elements what they share. */
+function equip() {
+  for (const element of all("plane-plot, curve-plot, hidden-space")) Object.assign(element, { points });
+  const matrix = /** @type {import("../elements/confusion-matrix.js").ConfusionMatrix | null} */ (one("confusion-matrix"));
+  const histograms = /** @type {import("../elements/unit-histograms.js").UnitHistograms | null} */ (one("unit-histograms"));
+  if (run) {
+    matrix?.follow(run);
+    if (histograms) histograms.network = run.network;
+  }
+}
+
+/** Tells the server what is looked at: all that this page draws, in this size. */
+function wish() {
+  const view = JSON.parse(form().dataset.view ?? "{}");
+  const [layer, unit] = String(view.neuron).split(".");
+  const columns = (one("plane-plot")?.getAttribute("columns") ?? "0,1").split(",").map(Number);
+  const pressed = view.neuron ? [Number(layer), Number(unit)] : null;
+  watch?.set({
+    plane: { resolution: view.resolution, neuron: pressed, columns }, neurons: SIDE, weights: true, histograms: true,
+  });
+}
+
+// ---- The form --------------------------------------------------------------------------------------------------------------
+
+/** Sends the form; what is shown only is shown at once. */
+const submit = () => form().requestSubmit();
+const dragged = new Pace(DRAG_EVERY, submit);
+
+document.addEventListener("change", event => {
+  const control = event.target;
+  if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement || control === form())) return;
+  if (control instanceof HTMLFormElement) return submit();
+  if (control.form !== form() || "local" in control.dataset) return;
+  look(control);
+  dragged.hurry();
+  submit();
+});
+document.addEventListener("input", event => {
+  const control = event.target;
+  if (!(control instanceof HTMLInputElement) || control.type !== "range" || control.form !== form()) return;
+  const value = Number(control.value), words = control.max === "0.5" || control.max === "1" || control.max === "1.0" ? percent(value, 0) : integer(value);
+  write(form().querySelector(`[data-of="${control.name}"]`), words);
+  control.setAttribute("aria-valuetext", words);
+  dragged.wish();
+});
+
+/** What changes only the look does not wait for the server. @param {HTMLInputElement | HTMLSelectElement} control */
+function look(control) {
+  const plot = one("plane-plot");
+  if (control.name === "regions") plot?.setAttribute("regions", control.value);
+  if (control.name === "show") plot?.setAttribute("show", all("[name=show]:checked").map(box => /** @type {HTMLInputElement} */ (box).value).join(","));
+}
+
+/** After an answer the fields stand as the server says; one that has the focus is left to whoever types in it. */
+function settle() {
+  for (const control of form().elements) {
+    if (control === document.activeElement) continue;
+    if (control instanceof HTMLInputElement && (control.type === "radio" || control.type === "checkbox") && !control.closest("[hx-morph-skip]")) control.checked = control.defaultChecked;
+    else if (control instanceof HTMLInputElement && control.type === "range") control.value = control.defaultValue;
+    else if (control instanceof HTMLSelectElement && !("local" in control.dataset)) for (const option of control.options) if (option.defaultSelected) option.selected = true;
+  }
+}
+
+let changed = -Infinity, travelling = false;
+
+/** The address bar says what the bench is. */
+function address() {
+  const { address: now = "", change = "" } = form().dataset;
+  if (change === "refused" || change === "none") return;
+  if (travelling || change === "opened") {
+    travelling = false;
+    if (change === "opened") return;
+  } else if (now !== location.pathname + location.search) {
+    const gesture = performance.now() - changed < SAME_GESTURE || change === "view";
+    history[gesture ? "replaceState" : "pushState"](null, "", now);
+  }
+  changed = performance.now();
+}
+
+document.addEventListener("htmx:after:swap", event => {
+  if (!(event.target instanceof Element) || !event.target.isConnected && event.target.id !== "experiment") return;
+  const id = form().dataset.run;
+  if (id && !watch) follow(id);
+  settle();
+  address();
+  share();
+  equip();
+  wish();
+});
+addEventListener("popstate", () => {
+  if (!watch) return;
+  travelling = true;
+  void send(form(), `runs/${form().dataset.run}/experiment`, { query: location.search || "?" });
+});
+
+// ---- What the elements tell ------------------------------------------------------------------------------------------------
+
+document.addEventListener("weights", async event => {
+  const { layer, unit, input, value } = /** @type {CustomEvent} */ (event).detail;
+  try {
+    await request("PUT", `/api/runs/${form().dataset.run}/layers/${layer}/weights`, { changes: [{ unit, input, value }] });
+  } catch (error) {
+    if (error instanceof Problem) tell(error.message);
+  }
+});
+document.addEventListener("neuron", event => {
+  const { layer, unit, pressed } = /** @type {CustomEvent} */ (event).detail;
+  keep("neuron", pressed ? `${layer}.${unit}` : "");
+});
+document.addEventListener("highlight", event => {
+  const cell = /** @type {CustomEvent} */ (event).detail;
+  const plot = /** @type {import("../elements/plane-plot.js").PlanePlot | null} */ (one("plane-plot"));
+  plot?.light(cell ? lit(cell) : null);
+});
+
+/** @param {string} name @param {string} text a part of the view that has no field of its own */
+function keep(name, text) {
+  let field = /** @type {HTMLInputElement | null} */ (form().querySelector(`input[type=hidden][name=${name}]`));
+  if (!field) form().prepend(field = make("input", { type: "hidden", name }));
+  field.value = text;
+  submit();
+}
+
+/** @param {{ truth: number, predicted: number, split: string }} cell @returns {number[]} */
+function lit({ truth, predicted, split }) {
+  return points.served.flatMap((point, index) => point.label === truth && predictions?.[index] === predicted && point.test === (split === "test") ? [index] : []);
+}
+/** @type {number[] | null} */
+let predictions = null;
+
+/** @param {string} words */
+function tell(words) {
+  document.getElementById("problems")?.replaceChildren(make("div", { class: "problem", role: "alert" }, make("div", {}, make("b", {}, "Not possible"), words)));
+}
+
+// ---- Sharing and dialogs -----------------------------------------------------------------------------------------------------
+
+/** The link: what the bench is, and which controls a lesson hides or locks. */
+function share() {
+  const field = one("#share-link");
+  if (!(field instanceof HTMLInputElement)) return;
+  const url = new URL(form().dataset.address ?? "", location.origin);
+  for (const [name, selector] of [["hide", "data-hides"], ["lock", "data-locks"]]) {
+    const chosen = all(`[${selector}]:checked`).map(box => box.getAttribute(selector));
+    const kept = url.searchParams.get(name)?.split(",") ?? [];
+    const both = [...new Set([...kept, ...chosen])].filter(Boolean);
+    if (both.length) url.searchParams.set(name, both.join(","));
+  }
+  field.value = url.href.replaceAll("%2C", ",");
+}
+document.addEventListener("change", event => {
+  if (event.target instanceof Element && event.target.matches("[data-hides], [data-locks]")) share();
+});
+document.addEventListener("click", event => {
+  const pressed = event.target instanceof Element ? event.target.closest("[data-opens], [data-closes]") : null;
+  if (!(pressed instanceof HTMLElement)) return;
+  const dialog = document.getElementById(pressed.dataset.opens ?? pressed.dataset.closes ?? "");
+  if (!(dialog instanceof HTMLDialogElement)) return;
+  if (pressed.dataset.opens) dialog.showModal();
+  else dialog.close();
+});
+
+if (!fromPlayground()) {
+  share();
+  equip();
+  const id = form().dataset.run;
+  if (id) follow(id);
+  else open();
+}
