@@ -61,22 +61,23 @@ FORMATS: Mapping[FormatName, Format] = MappingProxyType(
         "safetensors": Format(
             "safetensors",
             ".safetensors",
-            "The weights as float32 tensors; the network and the preparation of images as JSON in the metadata. "
+            "The weights as float32 tensors; the network and the preparation of inputs as JSON in the metadata. "
             "Can be loaded here.",
             safetensors.dump,
         ),
         "onnx": Format(
             "ONNX",
             ".onnx",
-            "The network with its weights and the preparation of images, from the bytes of 28×28 pixels to probabilities.",
+            "The network with its weights and the preparation of its inputs: from the bytes of an image, or from points, to "
+            "probabilities.",
             onnx.dump,
             package="onnx",
         ),
         "pytorch": Format(
             "PyTorch script",
             "_pytorch.py",
-            "A Python file with the network, its weights and the preparation of images: it prints the accuracy on MNIST's "
-            "files, and predicts.",
+            "A Python file with the network, its weights and the preparation of its inputs: it prints the accuracy on the test "
+            "examples (of digits on MNIST's files), and predicts.",
             pytorch_script.dump,
         ),
         "numpy": Format(

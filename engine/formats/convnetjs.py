@@ -29,13 +29,15 @@ import numpy.typing as npt
 from engine.arrays import Shape
 from engine.errors import FormatError, SpecError
 from engine.formats.strict_json import parse, whole
-from engine.formats.trained import pictures
 from engine.layers import WeightedLayer
 from engine.network import Network
 from engine.shapes import check_run, plan
 from engine.specs import (
+    MAX_CLASSES,
     MAX_LAYERS,
     Conv2D,
+    CurveSpec,
+    DatasetSpec,
     Dense,
     Dropout,
     Flatten,
@@ -45,6 +47,7 @@ from engine.specs import (
     Maxout,
     MaxPool2D,
     MnistSpec,
+    PlaneSpec,
     ReLU,
     RunSpec,
     Sigmoid,
@@ -77,7 +80,7 @@ def load(document: bytes, name: str = "convnetjs") -> TrainerState:
         raise FormatError("This is not a network saved by convnetjs.", field="/layers")
     snapshot = [_Layer(layer, index) for index, layer in enumerate(layers)]
     spec = _read_spec(snapshot, name)
-    network = Network(spec.network, _input_shape(spec))
+    network = Network(spec.network, spec.dataset.input_shape)
     _check_sizes(snapshot, spec)
     _read_weights(snapshot, network)
     return fresh_state(spec, network.parameters)
@@ -183,15 +186,24 @@ def _read_spec(snapshot: list[_Layer], name: str) -> RunSpec:
     if first.type != "input":
         first.fail("the first layer must be the input")
     side, height, depth = (first.whole(field) for field in ("out_sx", "out_sy", "out_depth"))
-    if side != height or depth != 1 or not 8 <= side <= 28:
-        first.fail(f"an input of {side}×{height}×{depth} does not fit the digits, which are 8×8×1 to 28×28×1")
     if last.type not in _LOSSES:
         last.fail("the last layer must be softmax, svm or regression")
+    loss = _LOSSES[last.type]
+    dataset: DatasetSpec
+    if side == height and depth == 1 and 8 <= side <= 28:
+        dataset = MnistSpec(crop=side)
+    elif side == height == 1 and depth <= 2:
+        dataset = _points_for(depth, last, loss)
+    else:
+        first.fail(
+            f"an input of {side}×{height}×{depth} fits neither the digits, which are 8×8×1 to 28×28×1, nor a point, "
+            "which is 1×1×2 in the plane and 1×1×1 on a curve"
+        )
     spec = RunSpec(
         name=name[:80] or "convnetjs",
-        dataset=MnistSpec(crop=side),
+        dataset=dataset,
         network=tuple(layer.spec() for layer in inner),
-        loss=_LOSSES[last.type],
+        loss=loss,
     )
     try:
         check_run(spec)
@@ -200,13 +212,21 @@ def _read_spec(snapshot: list[_Layer], name: str) -> RunSpec:
     return spec
 
 
-def _input_shape(spec: RunSpec) -> Shape:
-    return pictures(spec).input_shape
+def _points_for(depth: int, last: _Layer, loss: LossName) -> PlaneSpec | CurveSpec:
+    """Points that a network of convnetjs's classify2d or regression demo can be tried on; a snapshot has no data."""
+    if depth == 1:
+        return CurveSpec()
+    outputs = last.whole("out_depth")
+    if loss == "mean_squared_error" and outputs == 1:
+        return PlaneSpec(kind="plane")
+    if not 2 <= outputs <= MAX_CLASSES:
+        last.fail(f"{outputs} classes in the plane are not possible here, 2 to {MAX_CLASSES} are")
+    return PlaneSpec(kind="circle", class_count=outputs)
 
 
 def _check_sizes(snapshot: list[_Layer], spec: RunSpec) -> None:
     """Compare the sizes that a snapshot declares with those that follow from its layers."""
-    shapes = [layer.output_shape for layer in plan(spec.network, _input_shape(spec))]
+    shapes = [layer.output_shape for layer in plan(spec.network, spec.dataset.input_shape)]
     for layer, shape in zip(snapshot[1:], [*shapes, shapes[-1]], strict=True):
         depth, height, width = _volume(shape)
         if [layer.whole(name) for name in ("out_sx", "out_sy", "out_depth")] != [width, height, depth]:
@@ -260,7 +280,7 @@ def _read_filter(layer: _Layer, value: Any, index: int, shape: Shape) -> Numbers
 def dump(state: TrainerState) -> bytes:
     """The snapshot of a network, as `net.fromJSON` reads it; FormatError for layers that convnetjs does not have."""
     spec = state.spec
-    network = Network(spec.network, _input_shape(spec))
+    network = Network(spec.network, spec.dataset.input_shape)
     network.parameters[:] = state.parameters
     if not np.isfinite(network.parameters).all():
         raise FormatError(

@@ -31,14 +31,14 @@ from engine.errors import FormatError, SpecError
 from engine.formats.strict_json import fields, parse, whole
 from engine.optimizers import OPTIMIZERS
 from engine.shapes import check_run, plan
-from engine.specs import MAX_PARAMETERS, RunSpec
+from engine.specs import MAX_PARAMETERS, MAX_TABLE_TEXT, RunSpec
 from engine.trainer import GENERATORS, TrainerState
 from engine.validation import read_run_spec
 
 FORMAT, VERSION = "nabla", 1
 
-MAX_BYTES = 4 * MAX_PARAMETERS * 3 * 4 // 3 + 100_000
-"""The largest document: parameters and two accumulators of 4 bytes each, as base64, and the rest."""
+MAX_BYTES = 4 * MAX_PARAMETERS * 3 * 4 // 3 + MAX_TABLE_TEXT + 100_000
+"""The largest document: parameters and two accumulators of 4 bytes each and a table, as base64, and the rest."""
 
 _DOCUMENT = frozenset(
     {"format", "version", "spec", "step", "examples", "position", "parameters", "optimizer", "generators"}

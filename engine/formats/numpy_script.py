@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from engine.formats import plain, script
+from engine.formats.script import PointScript, script_of
 from engine.formats.trained import cannot, number, pictures, trained_network
 from engine.network import Network
 from engine.shapes import LayerPlan
 from engine.specs import (
-    DIGITS,
     GELU,
     AveragePool2D,
     BatchNormalization,
@@ -54,32 +55,57 @@ _PROBABILITIES: dict[LossName, tuple[Function, ...]] = {
 def dump(state: TrainerState) -> bytes:
     """The script, UTF-8. FormatError for a layer that is not among the functions of `plain`."""
     network = trained_network(state)
-    probabilities = _PROBABILITIES[state.spec.loss]
-    functions: list[Function] = [plain.centre_crop]
+    own = script_of(state)
+    probabilities = _PROBABILITIES[state.spec.loss] if state.spec.dataset.classes else ()
+    functions: list[Function] = []
     calls: list[str] = []
     for layer in network.plan:
         function, call = _call(layer)
         calls += [f"    a = {call}"] if call else []
         functions += [function] if function is not None else []
-    sources = [inspect.getsource(each) for each in dict.fromkeys([*functions, *probabilities, plain.read_idx])]
-    crop = pictures(state.spec).crop
+    prepared, preparation = "prepare(points)", ""
+    if isinstance(own, PointScript):
+        preparation = _prepare_points(own)
+    else:
+        functions = [plain.centre_crop, *functions, plain.read_idx]
+        prepared = f"centre_crop(images, {pictures(state.spec).crop})"
+    answer = f"{probabilities[0].__name__}(network(portion))" if probabilities else "network(portion)[:, 0] * TARGET_SPREAD + TARGET_MEAN"
+    sources = [inspect.getsource(each) for each in dict.fromkeys([*functions, *probabilities])]
+    outputs = prod(network.output_shape)
     parts = [
-        script.heading(state, "plain NumPy"),
+        own.heading("plain NumPy"),
         "from __future__ import annotations\n",
-        "import base64\nimport struct\nimport sys\nfrom pathlib import Path\n",
+        "import base64\n" + own.imports,
         "import numpy as np\nfrom numpy.lib.stride_tricks import sliding_window_view\nfrom numpy.typing import NDArray\n",
         f"NAME = {script.name(state)}\nUINT8 = np.uint8\n\nArray = NDArray[np.float32]\nImages = NDArray[np.uint8]\nPair = tuple[int, int]  # downwards, along the row\n\n",
-        script.PREDICT
-        + "    portions = [images[start : start + 500] for start in range(0, max(1, len(images)), 500)]\n"
-        + f"    return np.concatenate([{probabilities[0].__name__}(network(portion)) for portion in portions])\n\n",
-        "def network(images):\n"
-        + f'    """Logits (N, 10)."""\n    a = centre_crop(images, {crop})\n'
+        own.predict("" if own.given == "images" else "    points = np.asarray(points)\n")
+        + f"    portions = [{own.given}[start : start + 500] for start in range(0, max(1, len({own.given})), 500)]\n"
+        + f"    return np.concatenate([{answer} for portion in portions])\n\n",
+        f"def network({own.given}):\n"
+        + f'    """Outputs (N, {outputs})."""\n    a = {prepared}\n'
         + "\n".join(calls)
-        + f"\n    return a.reshape(len(a), {len(DIGITS)})\n\n",
+        + f"\n    return a.reshape(len(a), {outputs})\n\n",
+        *([preparation] if preparation else []),
         "\n\n".join(sources) + "\n",
         _weights(network) + "\n",
     ]
-    return ("\n".join(parts) + script.MAIN).encode()
+    return ("\n".join(parts) + own.main()).encode()
+
+
+def _prepare_points(own: PointScript) -> str:
+    """The function `prepare` and its numbers."""
+    told = "    return a.astype(np.float32)\n"
+    if own.dataset.features:
+        told = f"    x, y = a.T\n    return np.stack([{script.features(own.dataset, 'np')}], axis=1).astype(np.float32)\n"
+    tested = own.asked()
+    return (
+        own.constants()
+        + f"TESTED = np.frombuffer(base64.b64decode({script.encoded(tested)}), '<f4').reshape({len(tested)}, -1)\n\n\n"
+        + 'def prepare(points):\n    """What the network sees, float32 (N, D)."""\n'
+        + "    a = (points.astype(np.float64) - CENTRE) / SPREAD\n"
+        + told
+        + "\n"
+    )
 
 
 def _call(layer: LayerPlan) -> tuple[Function | None, str]:

@@ -1,7 +1,8 @@
-"""ONNX: a trained network as a graph that many runtimes execute, from the image's bytes to the probabilities.
+"""ONNX: a trained network as a graph that many runtimes execute, from what is given to what is answered.
 
-Input `images`, uint8 (N, 28, 28); output `probabilities`, float32 (N, 10). The preparation of images is part of the
-graph: bytes divided by 255, then the centre crop. Dropout is idle when predicting and left out, as are the optimizer's
+Input `images`, uint8 (N, 28, 28), or `points`, float32 (N, columns); output `probabilities`, float32 (N, classes), or
+where a number is learned `numbers`, float32 (N, 1). The preparation is part of the graph: an image's bytes divided by
+255, then the centre crop; a point's columns standardized, then its features. Dropout is idle when predicting and left out, as are the optimizer's
 state and the training. Weights bear the names that they have in a safetensors file. Operators:
 https://onnx.ai/onnx/operators/. Writing needs the package `onnx` (the extra `export`).
 """
@@ -14,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.datasets.points import PointDataset, points_dataset
 from engine.errors import FormatError
 from engine.formats.trained import SIDE, cannot, margin, pictures, preprocessing, trained_network
 from engine.layers import Layer
 from engine.shapes import LayerPlan
 from engine.specs import (
-    DIGITS,
     GELU,
     AveragePool2D,
     BatchNormalization,
@@ -35,7 +36,9 @@ from engine.specs import (
     Maxout,
     MaxPool1D,
     MaxPool2D,
+    MnistSpec,
     ReLU,
+    RunSpec,
     Sigmoid,
     Softplus,
     Tanh,
@@ -54,27 +57,39 @@ _MISSING = (
 def dump(state: TrainerState) -> bytes:
     """The model, checked. FormatError when the package is missing or a layer has no counterpart."""
     try:
-        from onnx import checker, helper
+        from onnx import TensorProto, checker, helper
     except ImportError:
         raise FormatError(_MISSING) from None
     network = trained_network(state)
     graph = Graph()
-    values = _prepare(graph, margin(state.spec), pictures(state.spec).crop)
+    dataset = state.spec.dataset
+    points = None if isinstance(dataset, MnistSpec) else points_dataset(dataset)
+    values = _prepare_pictures(graph, state.spec) if points is None else _prepare_points(graph, points)
     for layer, planned in zip(network.layers, network.plan, strict=True):
         values = _add_layer(graph, layer, planned, values)
     values = graph.add("Flatten", values, axis=1)
-    graph.add("Identity", _add_probabilities(graph, state.spec.loss, values), output="probabilities")
+    if points is None or points.classes:
+        answer, width = "probabilities", len(dataset.classes)
+        values = _add_probabilities(graph, state.spec.loss, values, state.spec.output_count)
+    else:
+        answer, width = "numbers", 1
+        mean, spread = map(np.float32, points.target_scale)
+        values = graph.add("Add", graph.add("Mul", values, graph.constant(spread)), graph.constant(mean))
+    graph.add("Identity", values, output=answer)
+    given = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", SIDE, SIDE])
+    if points is not None:
+        given = helper.make_tensor_value_info("points", TensorProto.FLOAT, ["N", len(points.columns)])
     model = helper.make_model(
-        graph.build("images", [SIDE, SIDE], "probabilities", [len(DIGITS)]),
+        graph.build(given, helper.make_tensor_value_info(answer, TensorProto.FLOAT, ["N", width])),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="nabla",
         doc_string=(
-            f"A network for handwritten digits as it was after {state.steps:,} updates, with the preparation of images: "
-            "bytes to probabilities. Without the optimizer's state."
+            f"A network for {'handwritten digits' if points is None else 'points'} as it was after {state.steps:,} "
+            "updates, with the preparation of its inputs. Without the optimizer's state."
         ),
     )
-    texts = {"spec": state.spec.to_dict(), "preprocessing": preprocessing(state.spec), "classes": DIGITS}
+    texts = {"spec": state.spec.to_dict(), "preprocessing": preprocessing(state.spec), "classes": dataset.classes}
     helper.set_model_props(model, {name: json.dumps(value) for name, value in texts.items()})
     checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
@@ -109,21 +124,35 @@ class Graph:
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def build(self, given: str, given_shape: list[int], result: str, result_shape: list[int]) -> Any:
-        """The graph from uint8 (N, *given_shape) to float32 (N, *result_shape)."""
-        from onnx import TensorProto, helper
+    def build(self, given: Any, answer: Any) -> Any:
+        """The graph from one described value to another."""
+        from onnx import helper
 
-        inputs = [helper.make_tensor_value_info(given, TensorProto.UINT8, ["N", *given_shape])]
-        outputs = [helper.make_tensor_value_info(result, TensorProto.FLOAT, ["N", *result_shape])]
-        return helper.make_graph(self._nodes, "nabla", inputs, outputs, self._constants)
+        return helper.make_graph(self._nodes, "nabla", [given], [answer], self._constants)
 
 
-def _prepare(graph: Graph, start: int, crop: int) -> str:
+def _prepare_pictures(graph: Graph, spec: RunSpec) -> str:
     """`images` as the network sees them, float32 (N, 1, crop, crop)."""
+    start, crop = margin(spec), pictures(spec).crop
     places = [np.array(values, np.int64) for values in ([start, start], [start + crop, start + crop], [1, 2])]
     middle = graph.add("Slice", "images", *(graph.constant(values) for values in places))
     ink = graph.add("Div", graph.add("Cast", middle, to=_float()), graph.constant(np.float32(255)))
     return graph.add("Unsqueeze", ink, graph.constant(np.array([1], np.int64)))
+
+
+def _prepare_points(graph: Graph, dataset: PointDataset) -> str:
+    """`points` as the network sees them, float32 (N, D)."""
+    centred = graph.add("Sub", "points", graph.constant(dataset.centre.astype(np.float32)))
+    columns = graph.add("Div", centred, graph.constant(dataset.spread.astype(np.float32)))
+    if not dataset.features:
+        return columns
+    x, y = (graph.add("Gather", columns, graph.constant(np.array([place], np.int64)), axis=1) for place in (0, 1))
+    operands = {
+        "x": ("Identity", x), "y": ("Identity", y),
+        "x_squared": ("Mul", x, x), "y_squared": ("Mul", y, y), "xy": ("Mul", x, y),
+        "sin_x": ("Sin", x), "sin_y": ("Sin", y), "cos_x": ("Cos", x), "cos_y": ("Cos", y),
+    }  # fmt: skip
+    return graph.add("Concat", *(graph.add(*operands[feature]) for feature in dataset.features), axis=1)
 
 
 def _float() -> int:
@@ -193,7 +222,7 @@ def _add_layer(graph: Graph, layer: Layer, planned: LayerPlan, values: str) -> s
             cannot("ONNX", planned.name)
 
 
-def _add_probabilities(graph: Graph, loss: LossName, logits: str) -> str:
+def _add_probabilities(graph: Graph, loss: LossName, logits: str, outputs: int) -> str:
     """As the loss's `probabilities`."""
     match loss:
         case "softmax_cross_entropy" | "hinge":
@@ -201,14 +230,19 @@ def _add_probabilities(graph: Graph, loss: LossName, logits: str) -> str:
         case "binary_cross_entropy":  # log σ(z) = −log(1 + e^−z)
             return graph.add("Softmax", graph.add("Neg", graph.add("Softplus", graph.add("Neg", logits))), axis=1)
         case "mean_squared_error" | "huber":
-            return _add_shares(graph, graph.add("Relu", logits))
+            return _add_shares(graph, graph.add("Relu", logits), outputs)
         case "half_squared_error":  # (o + 1) / 2, as far as it is above zero; the half is lost in the shares
-            return _add_shares(graph, graph.add("Relu", graph.add("Add", logits, graph.constant(np.float32(1)))))
+            if outputs > 1:
+                return _add_shares(graph, graph.add("Relu", graph.add("Add", logits, graph.constant(np.float32(1)))), outputs)
+            half, one = graph.constant(np.float32(0.5)), graph.constant(np.float32(1))
+            share = graph.add("Add", graph.add("Mul", logits, half), half)
+            first = graph.add("Clip", share, graph.constant(np.float32(0)), one)
+            return graph.add("Concat", first, graph.add("Sub", one, first), axis=1)
 
 
-def _add_shares(graph: Graph, positive: str) -> str:
+def _add_shares(graph: Graph, positive: str, outputs: int) -> str:
     """Scaled to sum to 1; all alike where everything is zero."""
     axis = graph.constant(np.array([1], np.int64))
     nothing = graph.add("Equal", graph.add("ReduceSum", positive, axis), graph.constant(np.float32(0)))
-    positive = graph.add("Where", nothing, graph.constant(np.ones((1, len(DIGITS)), np.float32)), positive)
+    positive = graph.add("Where", nothing, graph.constant(np.ones((1, outputs), np.float32)), positive)
     return graph.add("Div", positive, graph.add("ReduceSum", positive, axis))

@@ -126,8 +126,15 @@ def shares_above_zero(z: Array) -> Array:
 
 
 def halves_from_minus_one(z: Array) -> Array:
-    """`(z + 1) / 2`, as far as it is above zero, scaled to sum to 1: for outputs that mean no at −1 and yes at 1."""
-    return shares_above_zero((z + np.float32(1)) / np.float32(2))
+    """`(z + 1) / 2`, as far as it is above zero, scaled to sum to 1: for outputs that mean no at −1 and yes at 1.
+
+    One output alone speaks for the first of two classes.
+    """
+    halves: Array = (z + np.float32(1)) / np.float32(2)
+    if z.shape[1] > 1:
+        return shares_above_zero(halves)
+    first = np.clip(halves, 0, 1)
+    return np.concatenate([first, 1 - first], axis=1)
 
 
 def one_against_all(z: Array) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.arrays import Array
 from engine.formats import script
+from engine.formats.script import PointScript, script_of
 from engine.formats.trained import cannot, margin, number, pictures, trained_network
 from engine.network import Network
 from engine.shapes import LayerPlan
@@ -42,13 +43,25 @@ _PROBABILITIES: dict[LossName, str] = {
     "hinge": _SOFTMAX,
     "binary_cross_entropy": "    return torch.softmax(nn.functional.logsigmoid(z), 1)\n",
     "mean_squared_error": _SHARES,
-    "half_squared_error": "    z = (z + 1) / 2\n" + _SHARES,
+    "half_squared_error": "    z = (z + 1) / 2\n    if z.shape[1] == 1:\n        return torch.cat([z.clamp(0, 1), 1 - z.clamp(0, 1)], 1)\n" + _SHARES,
     "huber": _SHARES,
 }
 
 _AS_TENSOR = """    if not isinstance(images, torch.Tensor):
         images = torch.tensor(images)
 """
+_PREPARE_PICTURES = '''def prepare(images):
+    """What the model sees: the centre {crop}×{crop} of each image, ink in [0, 1], float32 (N, 1, {crop}, {crop})."""
+    return images[:, None, {start} : {end}, {start} : {end}].float() / 255
+
+'''
+_PREPARE_POINTS = '''{constants}
+
+def prepare(points):
+    """What the model sees, float32 (N, D)."""
+    a = (points.double() - torch.tensor(CENTRE).double()) / torch.tensor(SPREAD).double()
+{told}
+'''
 
 _MAXOUT = '''class Maxout(nn.Module):
     """Of each `group_size` neighbouring channels or units the largest."""
@@ -75,33 +88,57 @@ _READ_IDX = '''def read_idx(path):
 def dump(state: TrainerState) -> bytes:
     """The script, UTF-8. FormatError for a layer that PyTorch does not have."""
     network = trained_network(state)
-    crop, start = pictures(state.spec).crop, margin(state.spec)
-    middle = f"{start} : {start + crop}"
+    own = script_of(state)
+    answer = "probabilities({})" if state.spec.dataset.classes else "({})[:, 0] * TARGET_SPREAD + TARGET_MEAN"
+    answer = answer.format("model.eval()(prepare(portion))")
     modules = [module for layer in network.plan for module in _modules(layer)]
     if len(network.output_shape) > 1:
         modules.append("nn.Flatten()")
     parts = [
-        script.heading(state, "PyTorch"),
-        "import base64\nimport struct\nimport sys\nfrom pathlib import Path\n",
+        own.heading("PyTorch"),
+        "import base64\n" + own.imports,
         "import torch\nfrom torch import nn\n",
         f"NAME = {script.name(state)}\nUINT8 = torch.uint8\n",
         *[_MAXOUT] * any(module.startswith("Maxout") for module in modules),
         "model = nn.Sequential(\n" + "".join(f"    {module},\n" for module in modules) + ")\n\n",
-        "def prepare(images):\n"
-        + f'    """What the model sees: the centre {crop}×{crop} of each image, ink in [0, 1], float32 (N, 1, {crop}, {crop})."""\n'
-        + f"    return images[:, None, {middle}, {middle}].float() / 255\n\n",
+        _prepare_points(own) if isinstance(own, PointScript) else _prepare_pictures(state),
         "@torch.inference_mode()\n"
-        + script.PREDICT.replace("    if ", _AS_TENSOR + "    if ", 1)
-        + "    return torch.cat([probabilities(model.eval()(prepare(portion))) for portion in images.split(500)])\n\n",
-        "def probabilities(z):\n" + '    """Of logits (N, 10)."""\n' + _PROBABILITIES[state.spec.loss] + "\n",
-        _READ_IDX,
+        + own.predict(_AS_TENSOR.replace("images", own.given))
+        + f"    return torch.cat([{answer} for portion in {own.given}.split(500)])\n\n",
+        *_probabilities(state),
+        *[_READ_IDX] * (not isinstance(own, PointScript)),
         f"parameters = bytearray(base64.b64decode({script.encoded(_learned(network))}))",
         "# Layer by layer, weights before biases: the order of model.parameters().",
         "nn.utils.vector_to_parameters(torch.frombuffer(parameters, dtype=torch.float32), model.parameters())",
         *_statistics(network),
         "",
     ]
-    return ("\n".join(parts) + script.MAIN).encode()
+    return ("\n".join(parts) + own.main()).encode()
+
+
+def _probabilities(state: TrainerState) -> list[str]:
+    """The function of that name, where there are classes."""
+    if not state.spec.dataset.classes:
+        return []
+    return ["def probabilities(z):\n" + '    """Of the outputs (N, K)."""\n' + _PROBABILITIES[state.spec.loss] + "\n"]
+
+
+def _prepare_pictures(state: TrainerState) -> str:
+    crop, start = pictures(state.spec).crop, margin(state.spec)
+    return _PREPARE_PICTURES.format(crop=crop, start=start, end=start + crop)
+
+
+def _prepare_points(own: PointScript) -> str:
+    told = "    return a.float()\n"
+    if own.dataset.features:
+        told = f"    x, y = a.T\n    return torch.stack([{script.features(own.dataset, 'torch')}], 1).float()\n"
+    tested = own.asked()
+    constants = (
+        own.constants()
+        + f"TESTED = torch.frombuffer(bytearray(base64.b64decode({script.encoded(tested)})), dtype=torch.float32)\n"
+        + f"TESTED = TESTED.reshape({len(tested)}, -1)\n"
+    )
+    return _PREPARE_POINTS.format(constants=constants, told=told)
 
 
 def _learned(network: Network) -> Array:

@@ -7,8 +7,8 @@ to texts. Format: https://huggingface.co/docs/safetensors.
 Tensors: `network.<layer>.weights` and `network.<layer>.biases`, float32, for each layer that has any, counted from 0. A
 convolution's weights are (filters, channels, height, width), a dense layer's (units, inputs) with the inputs in the order
 channels, height, width. A batch normalization also has `network.<layer>.statistics`, the running means and variances
-(2, channels). Metadata, each JSON: `spec` (`RunSpec.to_dict()`), `preprocessing` (how an image becomes the
-input) and `step`. Optimizer state is not inside: a run that is read begins at step 0 with these weights.
+(2, channels). Metadata, each JSON: `spec` (`RunSpec.to_dict()`), `preprocessing` (how an image or a point
+becomes the input) and `step`. Optimizer state is not inside: a run that is read begins at step 0 with these weights.
 
 Reading trusts nothing: names, dtypes, shapes and places must be exactly those that follow from the spec, which is checked
 first, so that nothing is allocated for a file that lies about its size.
@@ -25,14 +25,15 @@ import numpy as np
 from engine.arrays import Array
 from engine.errors import FormatError, SpecError
 from engine.formats.strict_json import fields, parse, whole
-from engine.formats.trained import pictures, preprocessing, trained_network
+from engine.formats.trained import preprocessing, trained_network
 from engine.network import Network
 from engine.shapes import check_run
-from engine.specs import MAX_PARAMETERS, RunSpec
+from engine.specs import MAX_PARAMETERS, MAX_TABLE_TEXT, RunSpec
 from engine.trainer import TrainerState, fresh_state
 from engine.validation import read_run_spec
 
-MAX_HEADER_BYTES = 100_000
+MAX_HEADER_BYTES = 100_000 + MAX_TABLE_TEXT
+"""The spec stands in it, and in the spec of one's own points all of them."""
 MAX_BYTES = 8 + MAX_HEADER_BYTES + 4 * MAX_PARAMETERS
 
 _LENGTH = struct.Struct("<Q")
@@ -67,7 +68,7 @@ def load(document: bytes) -> TrainerState:
     if (metadata["format"], metadata["version"]) != (_FORMAT, _VERSION):
         raise FormatError("These weights do not say what network they belong to.", field="/__metadata__/format")
     spec = _load_spec(metadata)
-    network = Network(spec.network, pictures(spec).input_shape)
+    network = Network(spec.network, spec.dataset.input_shape)
     expected = _described(network)
     places = _places(fields(header, "", frozenset(expected)), expected)
     if len(numbers) != 4 * network.parameters.size:
@@ -126,7 +127,7 @@ def _load_spec(metadata: dict[str, Any]) -> RunSpec:
         raise FormatError(str(error), field=f"/__metadata__/spec{error.field or ''}") from None
     if _text(metadata, "preprocessing") != preprocessing(spec):
         raise FormatError(
-            "The network was trained on images prepared in another way.", field="/__metadata__/preprocessing"
+            "The network was trained on inputs prepared in another way.", field="/__metadata__/preprocessing"
         )
     whole(_text(metadata, "step"), "/__metadata__/step", 0, 10**15)
     return spec

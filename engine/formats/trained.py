@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import numpy as np
 
+from engine.datasets.points import PointDataset, points_dataset
 from engine.errors import FormatError
 from engine.network import Network
 from engine.specs import MnistSpec, RunSpec
@@ -27,20 +29,36 @@ def trained_network(state: TrainerState) -> Network:
 
 
 def pictures(spec: RunSpec) -> MnistSpec:
-    """The images that a run learns from. FormatError when it learns from points, which this format has no words for."""
-    if not isinstance(spec.dataset, MnistSpec):
-        raise FormatError("This format is for networks that read pictures. Save this one in Nabla's own format.")
+    """The images that a run learns from, where it does not learn from points."""
+    assert isinstance(spec.dataset, MnistSpec)
     return spec.dataset
 
 
 def preprocessing(spec: RunSpec) -> dict[str, Any]:
-    """How an image becomes the network's input, as plain values."""
+    """How an image or a point becomes the network's input, as plain values."""
+    if not isinstance(spec.dataset, MnistSpec):
+        return _preparation(points_dataset(spec.dataset))
     crop = pictures(spec).crop
     return {
         "images": {"dtype": "uint8", "shape": [SIDE, SIDE], "background": 0, "ink": 255},
         "divide_by": 255,
         "centre_crop": crop,
         "layout": ["channel", "row", "column"],
+    }
+
+
+def _preparation(dataset: PointDataset) -> dict[str, Any]:
+    """Rounded, for the mean of a table's column may differ in its last bits from machine to machine."""
+
+    def rounded(values: Iterable[float]) -> list[float]:
+        return [float(f"{value:.5g}") for value in values]
+
+    return {
+        "columns": list(dataset.columns),
+        "subtract": rounded(dataset.centre.tolist()),
+        "divide_by": rounded(dataset.spread.tolist()),
+        "features": list(dataset.features),
+        "target": dict(zip(("mean", "spread"), rounded(dataset.target_scale), strict=True)),
     }
 
 

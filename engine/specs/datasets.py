@@ -25,6 +25,8 @@ MAX_COLUMNS = 20
 MAX_CLASSES = 6
 MAX_TABLE_NUMBERS = 50_000
 """Rows times columns of a table, the one to be learned included."""
+MAX_TABLE_TEXT = 4 * (4 * MAX_TABLE_NUMBERS) // 3 + 4
+"""Letters of base64 that they take."""
 MAX_TABLE_VALUE = 1e15
 """The largest number of a table: its square still is a float32."""
 MAX_COLUMN_CHARACTERS = 40
@@ -200,7 +202,7 @@ class TableSpec:
     ] = ("A", "B")
     values: Annotated[
         str,
-        Len(0, 4 * (4 * MAX_TABLE_NUMBERS) // 3 + 4),
+        Len(0, MAX_TABLE_TEXT),
         doc("The rows: base64 of little-endian float32, the class or target last."),
     ] = ""
     target: Annotated[ColumnName, doc("Name of what is learned.")] = "class"

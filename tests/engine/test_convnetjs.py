@@ -164,7 +164,7 @@ def refused(snapshot: Any) -> FormatError:
         (1, {"layer_type": "__proto__"}, "not known"),
         (1, {"layer_type": ["conv"]}, "not known"),
         (0, {"layer_type": "relu"}, "first layer"),
-        (0, {"out_depth": 3}, "13×13×3 does not fit"),
+        (0, {"out_depth": 3}, "13×13×3 fits neither"),
         (0, {"out_sx": 10**9}, "whole number"),
         (0, {"out_sx": "13"}, "whole number"),
         (1, {"sy": 5}, "only square windows"),
