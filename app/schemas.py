@@ -36,6 +36,7 @@ from engine.presets import PRESETS
 from engine.specs import (
     L1,
     L2,
+    MAX_COLUMNS,
     MAX_LAYERS,
     BatchSize,
     LayerSpec,
@@ -282,8 +283,43 @@ class StoredExample(Request):
     index: Annotated[int, Interval(ge=0, le=59_999), Field(description="Its place in the split.")]
 
 
+LayerPlace = Annotated[int, Interval(ge=0, le=MAX_LAYERS - 1), Field(description="Place of a dense layer.")]
+Unit = Annotated[int, Interval(ge=0, le=2047)]
+Column = Annotated[int, Interval(ge=0, le=MAX_COLUMNS - 1)]
+
+
+class WatchedPlane(Request):
+    resolution: Annotated[
+        int, Interval(ge=20, le=200), Field(description="Cells along each side of the decision boundary's map.")
+    ] = 100
+    neuron: (
+        Annotated[
+            list[Annotated[int, Interval(ge=-1, le=2047)]],
+            Len(2, 2),
+            Field(description="A unit to be seen as large: [layer, unit]; layer −1 are the inputs."),
+        ]
+        | None
+    ) = None
+    columns: Annotated[
+        list[Column], Len(2, 2), Field(description="Which of the data's columns are drawn, across and up.")
+    ] = Field(default_factory=lambda: [0, 1])
+
+
+class WatchedSpace(Request):
+    layer: LayerPlace
+    units: Annotated[list[Unit], Len(2, 2)] | Literal["components"] = Field(
+        description="Two units of the layer, or the first two principal components of all."
+    )
+    grid: Annotated[int, Interval(ge=2, le=41), Field(description="Lines of the mesh in each direction.")] = 21
+
+
+class WatchedCurve(Request):
+    resolution: Annotated[int, Interval(ge=50, le=400), Field(description="Places along the curve.")] = 200
+    layer: LayerPlace | None = None
+
+
 class WatchBody(Request):
-    """What one page looks at."""
+    """What one page looks at. Frames of digits come of `example` and `tiles`, a frame of points of all the others."""
 
     example: Annotated[DrawnExample | StoredExample, Discriminator("source")] | None = None
     gradients: Annotated[bool, Field(description="Whether frames carry gradients, too.")] = False
@@ -293,6 +329,17 @@ class WatchBody(Request):
         FirstWrong(),
         Field(description="Test examples whose predictions are watched."),
     ] = Field(default_factory=list)
+    plane: Annotated[WatchedPlane, Field(description="The decision boundary and the mistakes.")] | None = None
+    neurons: (
+        Annotated[int, Interval(ge=8, le=40), Field(description="Cells along each side of a small map of every unit.")]
+        | None
+    ) = None
+    weights: Annotated[bool, Field(description="Whether frames carry all weights and biases.")] = False
+    hidden: Annotated[WatchedSpace, Field(description="The plane as a hidden layer sees it.")] | None = None
+    curve: Annotated[WatchedCurve, Field(description="The curve through points on a line.")] | None = None
+    histograms: Annotated[
+        bool, Field(description="Whether frames carry histograms of weights and activations, and dead units.")
+    ] = False
 
     def watch(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True)

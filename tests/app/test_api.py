@@ -169,7 +169,7 @@ async def test_a_watch_comes_through(body: dict[str, Any]) -> None:
     async with client_of(app_with(runs)) as client:
         run = (await client.post("/api/runs", json={})).json()["id"]
         assert (await client.put(f"/api/runs/{run}/watches/abc", json=body)).status_code == 204
-    assert runs.commands[-1] == ("watch", ("abc", body))
+    assert runs.commands[-1] == ("watch", ("abc", {"weights": False, "histograms": False} | body))
 
 
 async def test_metrics_as_csv_leave_empty_what_was_not_measured() -> None:

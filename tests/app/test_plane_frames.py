@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from pydantic import ValidationError
 
+from app.schemas import WatchBody
 from app.wire.arrays import numbers, significant
 from app.workers import watches
 from app.workers.plane_frames import plane_frame
@@ -76,6 +78,54 @@ def unpacked(pack: dict[str, Any]) -> npt.NDArray[np.float64]:
 def assert_packed(pack: dict[str, Any], expected: npt.NDArray[Any]) -> None:
     assert tuple(pack["shape"]) == expected.shape
     np.testing.assert_allclose(unpacked(pack), expected, rtol=0, atol=np.ptp(expected) / 509 + 1e-6)
+
+
+# ---- Wishes ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "comes_through"),
+    [
+        (EVERYTHING, EVERYTHING),
+        ({"plane": {}}, {"plane": {"resolution": 100, "columns": [0, 1]}}),
+        ({"hidden": {"layer": 0, "units": "components"}}, {"hidden": {"layer": 0, "units": "components", "grid": 21}}),
+        ({"curve": {"layer": 2}}, {"curve": {"resolution": 200, "layer": 2}}),
+        ({"plane": None, "neurons": None, "hidden": None, "curve": None}, {}),
+    ],
+)
+def test_a_wish_comes_through(body: dict[str, Any], comes_through: dict[str, Any]) -> None:
+    always = {"gradients": False, "tiles": [], "weights": False, "histograms": False}
+    assert WatchBody.model_validate(body).watch() == always | comes_through
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"plane": {"resolution": 19}},
+        {"plane": {"resolution": 201}},
+        {"plane": {"resolution": 20.0}},
+        {"plane": {"neuron": [0]}},
+        {"plane": {"neuron": [-2, 0]}},
+        {"plane": {"neuron": [True, 0]}},
+        {"plane": {"columns": [0, 1, 2]}},
+        {"plane": {"columns": [0, 20]}},
+        {"neurons": 7},
+        {"neurons": 41},
+        {"weights": 1},
+        {"hidden": {"layer": 0}},
+        {"hidden": {"layer": -1, "units": [0, 1]}},
+        {"hidden": {"layer": 0, "units": [0, 1, 2]}},
+        {"hidden": {"layer": 0, "units": "all"}},
+        {"hidden": {"layer": 0, "units": [0, 1], "grid": 42}},
+        {"curve": {"resolution": 49}},
+        {"curve": {"resolution": 401}},
+        {"histograms": "yes"},
+        {"boundary": {}},
+    ],
+)
+def test_a_wish_out_of_range_is_refused(body: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        WatchBody.model_validate(body)
 
 
 # ---- Frames ----------------------------------------------------------------------------------------------------------------
