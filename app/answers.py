@@ -41,19 +41,31 @@ class Measurements(Answer):
     train_accuracy: float | None
     validation_loss: float | None
     validation_accuracy: float | None
+    test_loss: float | None
     test_accuracy: float | None
+    test_r_squared: float | None = Field(
+        description="Where a number is learned: the share of its variance that is met."
+    )
     examples_per_second: float | None
     forward_ms: float | None
     backward_ms: float | None
 
 
 class RunDataset(Answer):
+    """The dataset's spec, a table's values left out, and what follows from it. The last three: points only."""
+
     name: str
-    classes: list[str]
-    input_shape: list[int] = Field(description="Height, width and channels of what the network sees.")
+    task: Literal["classification", "regression"]
+    classes: list[str] = Field(description="None where a number is learned.")
+    input_shape: list[int] = Field(
+        description="Height, width and channels of what the network sees; or the number of values."
+    )
     train_examples: int
     validation_examples: int
     test_examples: int
+    columns: list[str] | None = Field(default=None, description="Names of a point's coordinates.")
+    domain: list[list[float]] | None = Field(default=None, description="[low, high] of x and of y in a picture of the points.")
+    digest: str | None = Field(default=None, description="When it changes, the points are others.")
 
 
 class Run(Answer):
@@ -86,6 +98,7 @@ class Run(Answer):
     l2: float
     seed: int
     stop: dict[str, float | None]
+    updates_per_second: float | None = Field(description="How quickly it trains, to be watched; null: as fast as it goes.")
     parameters: int
     multiply_adds: int
     links: dict[str, str]
@@ -108,6 +121,7 @@ class Points(Answer):
     train_accuracy: list[float | None]
     validation_loss: list[float | None]
     validation_accuracy: list[float | None]
+    test_loss: list[float | None]
     test_accuracy: list[float | None]
 
 
@@ -172,11 +186,16 @@ class Evaluation(Answer):
     split: str
     step: int
     examples: int
-    accuracy: float
-    loss: float
+    accuracy: float | None = Field(description="Null where a number is learned.")
+    loss: float | None = Field(description="Null when it is no finite number.")
     crops: int
     confusion: list[list[int]] = Field(description="Rows: the true class. Columns: the predicted class.")
     per_class: list[ClassScore]
+    r_squared: float | None = Field(
+        default=None, description="Where a number is learned: the share of its variance that is met, 1 at best."
+    )
+    mean_absolute_error: float | None = Field(default=None, description="In the units of what is learned.")
+    root_mean_squared_error: float | None = Field(default=None, description="In the units of what is learned.")
 
 
 class ClassifiedExample(Answer):
@@ -192,6 +211,47 @@ class ClassifiedExamples(Answer):
     step: int
     total: int
     items: list[ClassifiedExample]
+
+
+class RunPoints(Answer):
+    """Everything that a run of points learns from and is tested on."""
+
+    columns: list[str]
+    classes: list[str] = Field(description="None where a number is learned.")
+    target: str = Field(description="Name of what is learned.")
+    values: list[list[float]] = Field(description="The coordinates of each point.")
+    labels: list[float] = Field(description="Each point's class, as its place in `classes`; or the number to be learned.")
+    split: list[str]
+    domain: list[list[float]] = Field(description="[low, high] of x and of y in a picture of the points.")
+    digest: str
+
+
+class Boundary(Answer):
+    """The network over a grid. One of the three is there: probabilities of classes, an output, or a unit's response."""
+
+    step: int
+    resolution: int
+    domain: list[list[float]]
+    classes: list[str]
+    probabilities: list[list[list[float]]] | None = Field(
+        default=None, description="For each class rows of a picture, the largest y first."
+    )
+    output: list[list[float]] | None = Field(default=None, description="Where a number is learned.")
+    response: list[list[float]] | None = Field(default=None, description="Of the unit that was asked for.")
+
+
+class RejectedRow(Answer):
+    line: int
+    reason: str
+    text: str
+
+
+class Table(Answer):
+    dataset: dict[str, Any] = Field(description="A dataset as runs take it.")
+    rows: int
+    rejected: list[RejectedRow] = Field(description="Rows that could not be used, with the reason; no other is lost.")
+    columns: list[str] = Field(description="All columns of the file.")
+    numeric: list[str] = Field(description="Those of them that can be learned from.")
 
 
 class Example(Answer):

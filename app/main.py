@@ -15,7 +15,7 @@ from app import __version__, problems
 from app.answers import FieldProblem, ProblemAnswer
 from app.routes import docs, network, pages, plane, stream
 from app.routes import runs as run_pages
-from app.routes.api import catalogue, predictions, runs
+from app.routes.api import catalogue, points, predictions, runs
 from app.routes.bodies import BODIES_A_TURN
 from app.routes.stream import Streams
 from app.security import Bodies, Guard
@@ -80,6 +80,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         openapi_tags=[
             {"name": "runs", "description": "One run is one training: what it is made of, its seed and its history."},
             {"name": "predictions", "description": "What a run's network thinks."},
+            {"name": "points", "description": "Points in the plane or on a curve: a run's own, and tables of one's own."},
             {"name": "models", "description": "Networks as files."},
             {"name": "datasets", "description": "What runs learn from."},
             {"name": "catalogue", "description": "What runs can be made of."},
@@ -91,7 +92,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
     app.state.streams = Streams(settings.limits)
     app.state.datasets = Datasets()
     problems.install(app)
-    for router in (runs.router, predictions.router, runs.models, catalogue.router, stream.router):
+    for router in (runs.router, predictions.router, points.router, runs.models, catalogue.router, stream.router):
         app.include_router(router)
     for router in (docs.router, pages.router, plane.router, run_pages.router, network.router):
         app.include_router(router)

@@ -32,26 +32,34 @@ from app.errors import Unprocessable
 from app.names import clean_name
 from app.services.runs import RunChanges
 from app.settings import Limits
+from app.workers.messages import WeightChange
 from engine.presets import PRESETS
 from engine.specs import (
     L1,
     L2,
+    MAX_CLASSES,
     MAX_COLUMNS,
     MAX_LAYERS,
+    MAX_POINTS,
     BatchSize,
+    ClipNorm,
+    ColumnName,
+    DatasetSpec,
     LayerSpec,
     LearningRate,
-    MnistSpec,
     Momentum,
     OptimizerSpec,
     RunName,
     RunSpec,
+    ScheduleSpec,
     Seed,
     StopSpec,
 )
+from engine.specs.datasets import MAX_TABLE_VALUE
 from engine.validation import read_run_spec, read_value
 
 LIMITS = Limits()
+LARGEST_WEIGHT = 1e6
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -136,6 +144,13 @@ class RunBody(mirror(RunSpec)):  # type: ignore[misc]
         return read_run_spec({**base, **given})
 
 
+class SpecBody(mirror(RunSpec)):  # type: ignore[misc]
+    """What a run is made of; what is not given is the default."""
+
+    def spec(self) -> RunSpec:
+        return read_run_spec(self.model_dump(exclude_unset=True))
+
+
 class OptimizerChange(Request):
     """Hyperparameters of the optimizer that the run has."""
 
@@ -156,6 +171,12 @@ class ChangesBody(Request):
     l1: L1 | None = None
     l2: L2 | None = None
     stop: mirror(StopSpec) | None = None  # type: ignore[valid-type]
+    schedule: _translated(ScheduleSpec) | None = None  # type: ignore[valid-type]
+    clip_norm: Annotated[ClipNorm | None, Field(description="Null: gradients of any length are followed.")] = None
+    updates_per_second: Annotated[
+        Annotated[float, Interval(gt=0, le=1000)] | None,
+        Field(description="How quickly it trains, to be watched. Null: as fast as it goes. It changes no number of the run."),
+    ] = None
     optimizer: (
         Annotated[
             Annotated[OptimizerChange, Tag("change")] | Annotated[_translated(OptimizerSpec), Tag("replace")],  # type: ignore[valid-type]
@@ -165,9 +186,11 @@ class ChangesBody(Request):
     ) = None
 
     def changes(self) -> RunChanges:
-        given = self.model_dump(exclude_unset=True, exclude={"optimizer", "stop"})
+        given = self.model_dump(exclude_unset=True, exclude={"optimizer", "schedule", "stop"})
         if self.stop is not None:
             given["stop"] = read_value(StopSpec, self.stop.model_dump(exclude_unset=True), "/stop")
+        if self.schedule is not None:
+            given["schedule"] = read_value(ScheduleSpec, self.schedule.model_dump(exclude_unset=True), "/schedule")
         if isinstance(self.optimizer, OptimizerChange):
             given |= self.optimizer.model_dump(exclude_none=True)
         elif self.optimizer is not None:
@@ -187,12 +210,53 @@ class ResetBody(Request):
 
 class NetworkBody(Request):
     network: Annotated[list[_translated(LayerSpec)], Len(1, MAX_LAYERS)]  # type: ignore[valid-type]
-    dataset: mirror(MnistSpec) | None = None  # type: ignore[valid-type]
+    dataset: _translated(DatasetSpec) | None = None  # type: ignore[valid-type]
     batch_size: BatchSize | None = None
 
     def spec(self) -> RunSpec:
         """A run with this network, as far as it can be said; the rest is the default."""
         return read_run_spec(self.model_dump(exclude_unset=True, exclude_none=True))
+
+
+class WeightChangeBody(Request):
+    unit: Annotated[int, Interval(ge=0, le=2047)]
+    input: Annotated[
+        Annotated[int, Interval(ge=0, le=2**20)] | None,
+        Field(description="Which of the layer's inputs the weight belongs to; null: the unit's bias."),
+    ]
+    value: Annotated[float, Interval(ge=-LARGEST_WEIGHT, le=LARGEST_WEIGHT)]
+
+
+class WeightsBody(Request):
+    """All of these or, where one is refused, none."""
+
+    changes: Annotated[list[WeightChangeBody], Len(1, LIMITS.weight_changes), FirstWrong()]
+
+    def weights(self) -> tuple[WeightChange, ...]:
+        return tuple(WeightChange(change.unit, change.input, change.value) for change in self.changes)
+
+
+# ---- Points ----------------------------------------------------------------------------------------------------------------
+
+Coordinate = Annotated[float, Interval(ge=-MAX_TABLE_VALUE, le=MAX_TABLE_VALUE)]
+
+
+class PointsBody(Request):
+    """Painted points: x, y and the class as its place among the classes, or the number to be learned."""
+
+    points: Annotated[
+        list[Annotated[list[Coordinate], Len(3, 3), FirstWrong()]],
+        Len(1, MAX_POINTS),
+        FirstWrong(),
+        Field(description="[x, y, class or number] each."),
+    ]
+    classes: Annotated[
+        Annotated[list[ColumnName], Len(0, MAX_CLASSES)] | None,
+        Field(
+            description="Names of the classes; an empty list: a number is learned. Left out, whole numbers from 0 to 5 are "
+            "the classes A to F, and any others are learned as numbers."
+        ),
+    ] = None
 
 
 # ---- Images and drawings ---------------------------------------------------------------------------------------------------

@@ -140,6 +140,8 @@ class Bodies:
     def limit(self, path: str) -> int:
         if path.endswith("/models"):
             return self.limits.model_bytes
+        if path == "/api/datasets":
+            return self.limits.table_bytes
         return self.limits.drawing_bytes if LARGE_NUMERIC.search(path) else self.limits.body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -30,7 +30,8 @@ class SettingsError(Exception):
 class Limits:
     """Every limit, in plain units (bytes, seconds, counts)."""
 
-    body_bytes: Annotated[int, doc("Bytes in the body of a request.")] = 256 * 2**10
+    body_bytes: Annotated[int, doc("Bytes in the body of a request.")] = 384 * 2**10
+    table_bytes: Annotated[int, doc("Bytes in a table of one's own (CSV) that is sent here.")] = 2 * 2**20
     model_bytes: Annotated[int, doc("Bytes in a saved network that is sent here.")] = 48 * 2**20
     drawing_bytes: Annotated[int, doc("Bytes in a request that carries drawings or images.")] = 2 * 2**20
     json_depth: Annotated[int, doc("How deeply lists and objects may be nested in a request.")] = 32
@@ -48,6 +49,7 @@ class Limits:
     ] = 400
     watches_per_run: Annotated[int, doc("Pages that look at one run with an example of their own.")] = 64
     steps: Annotated[int, doc("Updates that one step command may ask for.")] = 1_000
+    weight_changes: Annotated[int, doc("Weights that one request may set by hand.")] = 2_048
     batch: Annotated[int, doc("Examples in one prediction request.")] = 256
     examples: Annotated[int, doc("Examples in one page of a dataset.")] = 100
     tiles: Annotated[int, doc("Test examples that one page watches as tiles.")] = 60

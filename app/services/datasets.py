@@ -6,6 +6,8 @@ Pixels go from the file to numbers in a thread: the server's event loop never to
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ from typing import Any
 from app.errors import NotFound, Unprocessable
 from engine.datasets.base import ImageDataset
 from engine.datasets.mnist import FOLDER, load_mnist
+from engine.datasets.table import encode_rows, read_csv
 from engine.errors import DatasetError
-from engine.specs import DIGITS, MnistSpec, Split
+from engine.specs import DIGITS, LETTERS, MnistSpec, Split, TableSpec, tagged
+from engine.specs.tables import check_table
 
 DESCRIPTION = (
     "70,000 handwritten digits of American schoolchildren and census workers, 28×28 pixels, "
@@ -64,6 +68,39 @@ class Datasets:
             return await asyncio.to_thread(lambda: _page(self._load(), split, offset, limit))
         except DatasetError as error:
             raise Unprocessable(str(error), code="damaged_dataset") from None
+
+    async def read_csv(self, text: str, target: str | None, columns: Sequence[str] | None) -> dict[str, Any]:
+        """The table in a text, as a dataset for a run; Unprocessable when there is none in it."""
+        try:
+            table = await asyncio.to_thread(read_csv, text, target=target, columns=columns)
+        except DatasetError as error:
+            raise Unprocessable(str(error), code="unreadable_table") from None
+        return {
+            "dataset": tagged(table.spec),
+            "rows": table.spec.row_count,
+            "rejected": [asdict(row) for row in table.rejected],
+            "columns": list(table.header),
+            "numeric": list(table.numeric),
+        }
+
+    async def read_points(self, points: Sequence[Sequence[float]], classes: Sequence[str] | None) -> dict[str, Any]:
+        """Points [x, y, class or number] as a dataset for a run. Without `classes`, whole numbers from 0 to 5 are letters."""
+        if classes is None:
+            labels = {point[2] for point in points}
+            classes = LETTERS[: max(2, int(max(labels)) + 1)] if labels <= set(range(len(LETTERS))) else ()
+        spec = TableSpec(
+            class_names=tuple(classes),
+            values=await asyncio.to_thread(encode_rows, points),
+            target="class" if classes else "target",
+        )
+        check_table(spec)
+        return {
+            "dataset": tagged(spec),
+            "rows": len(points),
+            "rejected": [],
+            "columns": [*spec.columns, spec.target],
+            "numeric": list(spec.columns),
+        }
 
 
 def _page(dataset: ImageDataset, split: Split, offset: int, limit: int) -> dict[str, Any]:

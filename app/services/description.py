@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from app.store.runs import StoredRun
 from app.workers.recorder import METRICS
+from engine.datasets.points import points_dataset
 from engine.shapes import plan
-from engine.specs import RunSpec, tagged
+from engine.specs import DatasetSpec, MnistSpec, PointsSpec, RunSpec, tagged
 
-SNAPSHOT = ("step", "examples", "epoch", "seconds", "metrics")
+SNAPSHOT = ("step", "examples", "epoch", "seconds", "metrics", "updates_per_second")
+SPECS_KEPT = 64
+"""Descriptions of specs in memory; a spec with a table of one's own takes up to a third of a megabyte."""
 
 
 def nothing_yet() -> dict[str, Any]:
     """The snapshot of a run that has not begun."""
-    return {"step": 0, "examples": 0, "epoch": 0.0, "seconds": 0.0, "metrics": dict.fromkeys(METRICS)}
+    return {
+        "step": 0,
+        "examples": 0,
+        "epoch": 0.0,
+        "seconds": 0.0,
+        "metrics": dict.fromkeys(METRICS),
+        "updates_per_second": None,
+    }
 
 
 def describe(stored: StoredRun, spec: RunSpec) -> dict[str, Any]:
@@ -26,7 +38,9 @@ def describe(stored: StoredRun, spec: RunSpec) -> dict[str, Any]:
         "id": stored.id,
         "state": stored.state,
         "sentence": stored.sentence,
+        **nothing_yet(),
         **stored.snapshot,
+        "metrics": dict.fromkeys(METRICS) | stored.snapshot["metrics"],  # older ones lack some
         "created": stored.created,
         "owner": stored.owner,
         "generation": stored.generation,
@@ -34,24 +48,48 @@ def describe(stored: StoredRun, spec: RunSpec) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=SPECS_KEPT)
 def describe_spec(spec: RunSpec) -> Mapping[str, Any]:
     """The part of the Run JSON that follows from the spec alone; a class of 300 asks for the same few again and again."""
     layers = plan(spec.network, spec.dataset.input_shape)
     return {
         **values_of(spec),
-        "dataset": {
-            **tagged(spec.dataset),
-            "classes": list(spec.dataset.classes),
-            "input_shape": channels_last(spec.dataset.input_shape),
-            **{f"{split}_examples": size for split, size in spec.dataset.sizes.items()},
-        },
+        "dataset": describe_dataset(spec.dataset),
         "parameters": sum(layer.parameters for layer in layers),
         "multiply_adds": sum(layer.multiply_adds for layer in layers),
     }
 
 
-@lru_cache(maxsize=512)
+def describe_dataset(spec: DatasetSpec) -> dict[str, Any]:
+    """A table's values stay where they are: a page asks for the points when their digest is another."""
+    values = tagged(spec)
+    described = {
+        **{name: value for name, value in values.items() if name != "values"},
+        "task": "classification" if spec.classes else "regression",
+        "classes": list(spec.classes),
+        "input_shape": channels_last(spec.input_shape),
+        **{f"{split}_examples": size for split, size in spec.sizes.items()},
+    }
+    return described if isinstance(spec, MnistSpec) else {**described, **describe_points(spec)}
+
+
+@lru_cache(maxsize=SPECS_KEPT)
+def describe_points(spec: PointsSpec) -> Mapping[str, Any]:
+    """What only the points themselves tell."""
+    dataset = points_dataset(spec)
+    return {
+        "columns": list(dataset.columns),
+        "domain": [list(range) for range in dataset.domain],
+        "digest": digest(spec),
+    }
+
+
+def digest(spec: PointsSpec) -> str:
+    """Twelve characters that differ where the points do."""
+    return hashlib.sha256(json.dumps(tagged(spec), sort_keys=True).encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=SPECS_KEPT)
 def values_of(spec: RunSpec) -> dict[str, Any]:
     """The spec as JSON values, made once: it is stored with every change of state. Not to be changed."""
     return spec.to_dict()
@@ -94,5 +132,5 @@ def to_store(run: dict[str, Any], spec: RunSpec) -> StoredRun:
 
 def links(id: str) -> dict[str, str]:
     base = f"/api/runs/{id}"
-    parts = ("events", "metrics", "layers", "predictions", "evaluation", "examples", "model")
+    parts = ("spec", "events", "metrics", "points", "boundary", "layers", "predictions", "evaluation", "examples", "model")
     return {"self": base, "page": f"/runs/{id}", **{part: f"{base}/{part}" for part in parts}}

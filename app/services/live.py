@@ -158,7 +158,12 @@ class LiveRuns:
         try:
             await self.make_room()
             self._pool.settle(held.id)
-            await self.command(Open(run=held.id, spec=held.spec, state=state, sentence=sentence, fresh=fresh))
+            pace = held.channel.run["updates_per_second"]
+            await self.command(
+                Open(
+                    run=held.id, spec=held.spec, state=state, sentence=sentence, updates_per_second=pace, fresh=fresh
+                )
+            )
         except Problem as problem:
             if not isinstance(problem, Busy):
                 self._pool.forget(held.id)
@@ -231,9 +236,9 @@ class LiveRuns:
                 held.spec = spec
                 channel.change(describe_spec(spec))
                 self._persist(held)
-            case Restored(snapshot=snapshot):
+            case Restored(snapshot=snapshot, anew=anew):
                 held.restored_at = snapshot["step"]
-                channel.restore(snapshot)
+                channel.restore(snapshot, force=anew)
                 self._post(metrics.truncate, held.id, snapshot["step"])
                 self._persist(held)
             case Saved(step=step, size=size):

@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
+from enum import Enum
 from typing import Any, Literal, TypeAlias
 
 from app import __version__
@@ -17,6 +18,7 @@ from app.errors import BadRequest, Busy, Conflict, NotFound, Problem, Unprocessa
 from app.services.description import describe, describe_layers, nothing_yet, values_of
 from app.services.held import Held
 from app.services.live import LiveRuns, utc_now
+from app.services.points import points_csv, points_json
 from app.services.watching import Watching
 from app.settings import Settings
 from app.store import runs as rows
@@ -24,6 +26,7 @@ from app.store.database import Database, StoreUnavailableError
 from app.store.runs import StoredRun
 from app.wire.points import Points, no_points
 from app.workers.messages import (
+    Boundary,
     Change,
     Discard,
     Evaluate,
@@ -33,14 +36,17 @@ from app.workers.messages import (
     Predict,
     ReadLayer,
     Reset,
+    Respec,
+    SetWeights,
     Step,
+    WeightChange,
 )
 from app.workers.pool import Pool
 from app.workers.states import SENTENCES
 from engine.errors import SpecError
 from engine.formats import FormatName
 from engine.shapes import check_run
-from engine.specs import OptimizerSpec, RunSpec, Split, StopSpec
+from engine.specs import MnistSpec, OptimizerSpec, PointsSpec, RunSpec, ScheduleSpec, Split, StopSpec
 from engine.validation import read_run_spec
 
 log = logging.getLogger(__name__)
@@ -52,9 +58,18 @@ CREATE_SECONDS = 1.0
 """A run that is not open by then is answered as queued; its stream tells when it begins."""
 
 
+class Unchanged(Enum):
+    """What is left as it is, where None says something else."""
+
+    UNCHANGED = "unchanged"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunChanges:
-    """What a person may change in a run; None leaves it as it is."""
+    """What a person may change in a run; a default leaves it as it is.
+
+    `clip_norm` None: any gradient is followed; `updates_per_second` None: as fast as it goes.
+    """
 
     state: Literal["running", "paused", "stopped"] | None = None
     learning_rate: float | None = None
@@ -65,11 +80,16 @@ class RunChanges:
     name: str | None = None
     stop: StopSpec | None = None
     optimizer: OptimizerSpec | None = None
+    schedule: ScheduleSpec | None = None
+    clip_norm: float | Unchanged | None = Unchanged.UNCHANGED
+    updates_per_second: float | Unchanged | None = Unchanged.UNCHANGED
 
-    def hyperparameters(self) -> Json:
+    def values(self) -> Json:
         """All but the state, by name, where given."""
         return {
-            f.name: value for f in fields(self) if f.name != "state" and (value := getattr(self, f.name)) is not None
+            f.name: value
+            for f in fields(self)
+            if f.name != "state" and (value := getattr(self, f.name)) is not f.default
         }
 
 
@@ -143,10 +163,7 @@ class Runs:
 
     async def _make(self, spec: RunSpec, state: str, key: str | None, digest: str) -> Held:
         """Checked, stored and in memory, not yet in a worker."""
-        try:
-            check_run(spec)
-        except SpecError as error:
-            raise Unprocessable(str(error), field=error.field, code=error.code) from error
+        check(spec)
         self._check_room()
         await self._live.make_room()
         stored = StoredRun(
@@ -225,9 +242,26 @@ class Runs:
     async def change(self, id: str, changes: RunChanges) -> Json:
         """New hyperparameters, then a new state. Conflict names the state that does not allow it."""
         held = await self._live.find(id)
-        values = changes.hyperparameters()
+        values = changes.values()
         if values or changes.state is not None:
             await self._live.ask(held, Change(run=id, values=values, state=changes.state))
+        return dict(held.channel.run)
+
+    async def spec(self, id: str) -> Json:
+        """All that the run is made of; a table's values are part of it."""
+        return values_of((await self._live.find(id)).spec)
+
+    async def respec(self, id: str, spec: RunSpec, *, keep: Literal["weights", "nothing"] = "nothing") -> Json:
+        """Another spec for the run. What it learned is kept on request, where it fits; else the run begins again."""
+        check(spec)
+        held = await self._live.find(id)
+        await self._live.ask(held, Respec(run=id, spec=spec, keep=keep))
+        return dict(held.channel.run)
+
+    async def set_weights(self, id: str, index: int, changes: tuple[WeightChange, ...]) -> Json:
+        """Weights and biases of a dense layer by hand, all or none of them."""
+        held = await self._live.find(id)
+        await self._live.ask(held, SetWeights(run=id, index=index, changes=changes))
         return dict(held.channel.run)
 
     async def step(self, id: str, count: int) -> Json:
@@ -279,6 +313,30 @@ class Runs:
         if inputs is not None and not 1 <= len(inputs) <= self._limits.batch:
             raise Unprocessable(f"1 to {self._limits.batch} images at a time.", field="/inputs")
         answer: Json = await self._live.ask(held, Predict(run=id, inputs=inputs, ink=ink))
+        return answer
+
+    async def points(self, id: str) -> Json:
+        """All points of a run, in their order, and which of them are trained on."""
+        return await asyncio.to_thread(points_json, await self._points_spec(id))
+
+    async def points_csv(self, id: str) -> bytes:
+        return await asyncio.to_thread(points_csv, await self._points_spec(id))
+
+    async def _points_spec(self, id: str) -> PointsSpec:
+        dataset = (await self._live.find(id)).spec.dataset
+        if isinstance(dataset, MnistSpec):
+            raise Unprocessable(
+                "This run learns from pictures, not from points; they are at /examples.", code="no_points"
+            )
+        return dataset
+
+    async def boundary(
+        self, id: str, *, resolution: int, layer: int | None, unit: int | None, columns: tuple[int, int]
+    ) -> Json:
+        """The network's output, or the response of one unit, at every place of the plane."""
+        held = await self._live.find(id)
+        command = Boundary(run=id, resolution=resolution, layer=layer, unit=unit, columns=columns)
+        answer: Json = await self._live.ask(held, command)
         return answer
 
     async def evaluate(self, id: str, split: Split, *, crops: int | None = None) -> Json:
@@ -359,6 +417,14 @@ class Runs:
     ) -> AsyncIterator[bytes]:
         """The run's stream, as bytes. Refuses before the response begins; iterate, and `aclose()` in the end."""
         return self._watching.stream(await self._live.find(id), views, watch_id, last_event_id)
+
+
+def check(spec: RunSpec) -> None:
+    """Raises Unprocessable with what is impossible in a spec."""
+    try:
+        check_run(spec)
+    except SpecError as error:
+        raise Unprocessable(str(error), field=error.field, code=error.code) from error
 
 
 def new_id() -> str:

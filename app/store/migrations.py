@@ -40,4 +40,8 @@ CREATE TABLE idempotency_keys (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (RUNS,)
+TEST_LOSS = """
+ALTER TABLE metrics ADD COLUMN test_loss REAL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (RUNS, TEST_LOSS)

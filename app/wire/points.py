@@ -14,6 +14,7 @@ COLUMNS = (
     "train_accuracy",
     "validation_loss",
     "validation_accuracy",
+    "test_loss",
     "test_accuracy",
 )
 WHOLE_NUMBERS = frozenset({"step", "examples"})

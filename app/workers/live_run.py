@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from math import ceil, inf
 from time import monotonic, perf_counter
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from app.workers.messages import (
     Answer,
@@ -20,16 +20,20 @@ from app.workers.messages import (
     Restored,
     Saved,
     Status,
+    WeightChange,
 )
-from app.workers.recorder import Recorder, Rotation
+from app.workers.pace import Pace
+from app.workers.point_recorder import PointRecorder
+from app.workers.recorder import ImageRecorder, Recorder
 from app.workers.refusals import ConflictError, refusal_for
 from app.workers.saves import Saves
 from app.workers.states import MAY_BECOME, SENTENCES, STEPPABLE, refusal
 from app.workers.watches import Watches
-from engine.errors import DivergedError, EngineError, FormatError
+from engine.datasets.base import Dataset
+from engine.errors import DivergedError, EngineError, FormatError, ShapeError
 from engine.evaluation import EvaluationResult
-from engine.specs import RunSpec, Split, StopSpec
-from engine.trainer import Trainer, TrainerState
+from engine.specs import Dense, MnistSpec, RunSpec, Split, StopSpec
+from engine.trainer import StepResult, Trainer, TrainerState
 from engine.training import reached
 
 FLUSH_SECONDS = 0.1
@@ -39,8 +43,8 @@ FIRST_SAVE_SECONDS = 0.5
 SAVE_SHARE = 20
 """A checkpoint that takes t is followed by at least 20 t of training."""
 DISK_RETRY_SECONDS = 30.0
-HOPELESS = 10
-"""A loss this many times that of guessing is on its way to diverging: such a state is not worth keeping."""
+TOGETHER_SECONDS = 0.002
+"""How long the updates that are made at once may take, so that commands and other runs need not wait."""
 
 Task: TypeAlias = Generator[None, None, Any]
 """Work in portions of a few milliseconds; what it returns is the answer."""
@@ -49,13 +53,12 @@ Task: TypeAlias = Generator[None, None, Any]
 class LiveRun:
     """Driven by the scheduler: `work()` does a few milliseconds of what there is to do, `after_slice()` tells of it."""
 
-    def __init__(
-        self, id: str, trainer: Trainer, recorder: Recorder, saves: Saves, send: Callable[[Notification], None]
-    ) -> None:
+    def __init__(self, id: str, trainer: Trainer, saves: Saves, send: Callable[[Notification], None]) -> None:
         self.id = id
         self.trainer = trainer
-        self.recorder = recorder
+        self.recorder = new_recorder(trainer)
         self.saves = saves
+        self.pace = Pace()
         self.state = "paused"
         self.sentence = SENTENCES["paused"]
         self.evaluations: dict[Split, EvaluationResult] = {}
@@ -66,12 +69,13 @@ class LiveRun:
         self._flushed = monotonic()
         self._saved_step: int | None = None
         self._save_pause = FIRST_SAVE_SECONDS
-        self._save_at = recorder.seconds + FIRST_SAVE_SECONDS
+        self._save_at = FIRST_SAVE_SECONDS
         self._save_again = 0.0
+        self._together = 1
 
     def snapshot(self) -> dict[str, Any]:
         """Where the run stands, as part of the Run JSON; while diverged, where it did."""
-        return self._diverged or {
+        stands = self._diverged or {
             "state": self.state,
             "sentence": self.sentence,
             "step": self.trainer.steps,
@@ -80,32 +84,60 @@ class LiveRun:
             "seconds": self.recorder.seconds,
             "metrics": dict(self.recorder.latest),
         }
+        return stands | {"updates_per_second": self.pace.per_second}
 
     # ---- Work ------------------------------------------------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:
-        return self.state == "running" or bool(self._tasks)
+        return self.rest() == 0
+
+    def rest(self) -> float:
+        """Seconds until there is something to do, if nothing comes in between; infinite while the run stands still."""
+        if self._tasks:
+            return 0.0
+        return self.pace.pause(monotonic()) if self.state == "running" else inf
 
     def work(self) -> None:
-        """One portion of a task, and one update if the run is running."""
+        """One portion of a task, and some updates if the run is running and they are due."""
         if self._tasks:
             self._work_on_task()
-        if self.state == "running":
-            self._step()
+        if self.state == "running" and self.pace.pause(monotonic()) == 0:
+            self._train()
 
-    def _step(self) -> None:
+    def _train(self) -> None:
         if self._is_time_to_save() and self._is_healthy():
             self.save()
+        count = self.pace.take(monotonic(), self._updates_at_once())
         started = perf_counter()
         try:
-            result = self.trainer.step()
+            result = self._advance(count)
         except DivergedError as error:
             self._diverge(error)
             return
+        self._together = fitting(count, perf_counter() - started)
         self.recorder.add(self.trainer, result, started)
+        if self.pace.per_second is not None:
+            self.recorder.note_single_step(self.trainer, result)
         if ends := self.reached():
             self._finish(ends)
+
+    def _advance(self, count: int) -> StepResult:
+        """What the last of `count` updates reports."""
+        for _ in range(count - 1):
+            self.trainer.step()
+        return self.trainer.step()
+
+    def _updates_at_once(self) -> int:
+        """As many as take little time, but none beyond the next point of the curve or the end of the run."""
+        trainer, stop = self.trainer, self.trainer.spec.stop
+        count = min(self._together, self.recorder.updates_until_point(trainer.steps))
+        if stop.steps is not None:
+            count = min(count, stop.steps - trainer.steps)
+        if stop.epochs is not None:
+            left = stop.epochs * len(trainer.splits["train"]) - trainer.examples
+            count = min(count, ceil(left / trainer.spec.batch_size))
+        return max(1, count)
 
     def add_task(self, number: int, task: Task) -> None:
         self._tasks.append((number, task))
@@ -143,7 +175,7 @@ class LiveRun:
                 self._diverge(error)
                 raise ConflictError(str(error)) from None
             self.recorder.add(self.trainer, result, started)
-            self.recorder.note_single_step(result)
+            self.recorder.note_single_step(self.trainer, result)
             yield
             if self.state not in STEPPABLE:
                 raise ConflictError(refusal("Taking further single updates", self.state))
@@ -154,7 +186,9 @@ class LiveRun:
     # ---- Life ------------------------------------------------------------------------------------------------------------
 
     def change(self, values: dict[str, Any], state: str | None) -> None:
-        """New hyperparameters, then a new state. Raises ConflictError or SpecError, and then nothing was changed."""
+        """New hyperparameters or pace, then a new state. Raises ConflictError or SpecError, and then nothing was changed."""
+        values = dict(values)
+        pace = Pace(values.pop("updates_per_second")) if "updates_per_second" in values else self.pace
         if state is not None and self.state not in MAY_BECOME[state]:
             wish = {"running": "Running", "paused": "Pausing", "stopped": "Stopping"}[state]
             raise ConflictError(refusal(wish, self.state))
@@ -162,6 +196,9 @@ class LiveRun:
             self.trainer.change(**values)
             self._send(Changed(self.id, self.trainer.spec))
             self._save_at = self.recorder.seconds  # before the next update, so that a restored run takes the same path
+        if pace is not self.pace:
+            self.pace = pace
+            self.flush()
         if state == "running" and self.state != "running":
             self._run_on()
         elif state is not None and state != self.state:
@@ -170,7 +207,7 @@ class LiveRun:
     def adopt(self, spec: RunSpec) -> None:
         """The live hyperparameters of `spec`."""
         mine = self.trainer.spec
-        names = ("optimizer", "batch_size", "l1", "l2", "stop", "name")
+        names = ("optimizer", "batch_size", "l1", "l2", "schedule", "clip_norm", "stop", "name")
         changes = {name: getattr(spec, name) for name in names if getattr(spec, name) != getattr(mine, name)}
         if changes:
             self.trainer.change(**changes)
@@ -188,9 +225,10 @@ class LiveRun:
             self._diverged = None
             self._send(Restored(self.id, self.snapshot()))
         if ends := self.reached():
-            self.recorder.unimproved = 0
+            self.recorder.begin_patience()
             self.trainer.change(stop=extended(self.trainer.spec.stop, ends))
             self._send(Changed(self.id, self.trainer.spec))
+        self.pace = Pace(self.pace.per_second)  # the first update is due at once
         self.enter("running", SENTENCES["running"])
         self.tell()
 
@@ -203,8 +241,8 @@ class LiveRun:
 
     def _finish(self, ends: list[str]) -> None:
         reason = " and ".join(REASONS[name] for name in ends)
-        accuracy = self.recorder.latest["validation_accuracy"]
-        measured = "" if accuracy is None else f", {accuracy:.1%} right on the validation examples"
+        accuracy, judged = self.recorder.accuracy, self.trainer.spec.judged
+        measured = "" if accuracy is None else f", {accuracy:.1%} right on the {judged} examples"
         self.recorder.rest()
         self.enter(
             "finished",
@@ -230,8 +268,10 @@ class LiveRun:
             self.adopt(spec)
 
     def go_to(self, state: TrainerState, recorder: dict[str, Any] | None) -> None:
-        self.trainer.restore(state)
-        self.recorder = Recorder() if recorder is None else Recorder.from_state(recorder)
+        self.trainer.restore(carried_over(state, self.trainer))
+        self.recorder = new_recorder(self.trainer)
+        if recorder is not None:
+            self.recorder.go_on(recorder)
         self._saved_step = state.steps
         self._save_at = self.recorder.seconds + FIRST_SAVE_SECONDS
 
@@ -245,9 +285,9 @@ class LiveRun:
             self.saves.remove()
         else:
             self.saves.remove_progress()
-            self.trainer.restore(beginning)
+            self.trainer.restore(carried_over(beginning, self.trainer))
             self.adopt(spec)
-        self.recorder = Recorder()
+        self.recorder = new_recorder(self.trainer)
         self.evaluations.clear()
         self._saved_step = None
         state = "running" if self.state == "running" else "paused"
@@ -259,14 +299,68 @@ class LiveRun:
         self._send(Status(self.id, self.snapshot()))
         self.draw_all()
 
+    def respec(self, spec: RunSpec, dataset: Dataset, keep: Literal["weights", "nothing"]) -> None:
+        """Go on as a run of another spec, paused unless it was running. Raises SpecError, and then nothing was changed.
+
+        The weights stay where they are to be kept and fit, and so does what was saved: it is carried over when it is read.
+        """
+        trainer = Trainer(spec, dataset, clock=perf_counter)
+        same_optimizer = self.trainer.spec.optimizer.name == spec.optimizer.name
+        kept = keep == "weights" and same_optimizer and fits(self.trainer.spec, spec)
+        if kept:
+            trainer.restore(replace(carried_over(self.trainer.state(), trainer), spec=spec))
+        self.drop_tasks("The run was changed.")
+        self.trainer, self._together = trainer, 1
+        self.evaluations.clear()
+        if kept:
+            self.recorder.begin_patience()
+            self.recorder.note_change(trainer)
+        else:
+            self.saves.remove()
+            self.recorder = new_recorder(trainer)
+            self._saved_step = None
+            self._save_at = FIRST_SAVE_SECONDS
+        state = "running" if self.state == "running" else "paused"
+        self.enter(state, SENTENCES[state])
+        self.flush()
+        self._send(Changed(self.id, spec))
+        self._send(Restored(self.id, self.snapshot(), anew=not kept))
+        self._send(Status(self.id, self.snapshot()))
+        self.draw_all()
+
+    def set_weights(self, index: int, changes: tuple[WeightChange, ...]) -> None:
+        """Weights and biases of a dense layer by hand. Raises ShapeError, and then nothing was changed."""
+        layers = self.trainer.network.layers
+        if not 0 <= index < len(layers) or not isinstance(self.trainer.spec.network[index], Dense):
+            raise ShapeError(f"Layer {index} is not a dense layer of this network: it has no weights to be set by hand.")
+        weights, biases = layers[index].weights, layers[index].biases
+        assert weights is not None
+        assert biases is not None
+        units, inputs = weights.shape
+        for change in changes:
+            if change.unit >= units or (change.input is not None and change.input >= inputs):
+                raise ShapeError(f"Layer {index} has {units:,} units with {inputs:,} inputs each, both numbered from 0.")
+        for change in changes:
+            if change.input is None:
+                biases[change.unit] = change.value
+            else:
+                weights[change.unit, change.input] = change.value
+        self.evaluations.clear()
+        self.recorder.note_change(self.trainer)
+        self._save_at = self.recorder.seconds  # what was set by hand follows from nothing else
+        if self.state != "running":
+            self.save()
+        self.flush()
+        self.draw_all()
+
     def reached(self) -> list[str]:
         """The stop conditions that hold now."""
         return reached(
             self.trainer.spec.stop,
             self.trainer,
             seconds=self.recorder.seconds,
-            accuracy=self.recorder.latest[f"{self.trainer.spec.judged}_accuracy"],
-            loss=self.recorder.latest["validation_loss"],
+            accuracy=self.recorder.accuracy,
+            loss=self.recorder.loss,
             unimproved=self.recorder.unimproved,
         )
 
@@ -305,10 +399,7 @@ class LiveRun:
         return self.recorder.seconds >= self._save_at and monotonic() >= self._save_again
 
     def _is_healthy(self) -> bool:
-        """A look at the present weights: the loss of the last update was measured before it."""
-        portion = Rotation()
-        portion.judge(self.trainer, "train")
-        if portion.loss < HOPELESS * math.log(len(self.trainer.dataset.classes)):
+        if self.recorder.is_healthy(self.trainer):
             return True
         self._save_at = self.recorder.seconds + self._save_pause
         return False
@@ -332,8 +423,33 @@ REASONS = {
     "steps": "all updates are done",
     "seconds": "the time is over",
     "accuracy": "the accuracy is reached",
-    "patience": "the validation loss improves no more",
+    "loss": "the loss is low enough",
+    "patience": "the loss improves no more",
 }
+
+
+def new_recorder(trainer: Trainer) -> Recorder:
+    """One that measures what the run is made of."""
+    recorder = ImageRecorder() if isinstance(trainer.spec.dataset, MnistSpec) else PointRecorder()
+    recorder.note_change(trainer)
+    return recorder
+
+
+def fitting(count: int, seconds: float) -> int:
+    """How many updates to make at once, after `count` of them took so long; growing step by step."""
+    return max(1, min(2 * count, int(count * TOGETHER_SECONDS / max(seconds, 1e-9))))
+
+
+def fits(before: RunSpec, after: RunSpec) -> bool:
+    """Whether the weights of one run mean anything to the other."""
+    return before.network == after.network and before.dataset.input_shape == after.dataset.input_shape
+
+
+def carried_over(state: TrainerState, trainer: Trainer) -> TrainerState:
+    """A state for a trainer of a spec that it `fits`, but for its optimizer; a pass over other points begins anew."""
+    spec = replace(trainer.spec, optimizer=state.spec.optimizer)
+    old, new = state.spec.dataset.sizes["train"], spec.dataset.sizes["train"]
+    return replace(state, spec=spec, position=state.position if old == new else 0)
 
 
 def extended(stop: StopSpec, ends: list[str]) -> StopSpec:
@@ -344,4 +460,5 @@ def extended(stop: StopSpec, ends: list[str]) -> StopSpec:
         steps=2 * stop.steps if "steps" in ends and stop.steps is not None else stop.steps,
         seconds=2 * stop.seconds if "seconds" in ends and stop.seconds is not None else stop.seconds,
         accuracy=None if "accuracy" in ends else stop.accuracy,
+        loss=None if "loss" in ends else stop.loss,
     )

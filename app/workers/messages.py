@@ -8,7 +8,7 @@ finished bytes of the stream: encoded once, in the worker, and only passed on by
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from app.wire.points import Points
 from engine.formats import FormatName
@@ -22,13 +22,14 @@ class Open:
     """Take a run in: from its last checkpoint, or from its beginning when there is none or `fresh` is set.
 
     `state` is what it does from then on, `sentence` what that says. The hyperparameters of `spec` hold, whatever the
-    checkpoint says.
+    checkpoint says, and weights that fit it are carried over into a spec of other points.
     """
 
     run: str
     spec: RunSpec
     state: str
     sentence: str
+    updates_per_second: float | None = None
     fresh: bool = False
 
 
@@ -57,11 +58,38 @@ class Discard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """New live hyperparameters, by the names of `Trainer.change`, then a new state (None: as it is)."""
+    """New live hyperparameters, by the names of `Trainer.change`, and `updates_per_second`; then a new state (None: as it is)."""
 
     run: str
     values: dict[str, Any]
     state: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Respec:
+    """Another spec: with the weights of now, if they fit it, or from its own beginning."""
+
+    run: str
+    spec: RunSpec
+    keep: Literal["weights", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightChange:
+    """One number of a dense layer: of `unit`, the weight of `input`, or its bias (None)."""
+
+    unit: int
+    input: int | None
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetWeights:
+    """Weights and biases of layer `index`, set by hand; all of them or, where one is refused, none."""
+
+    run: str
+    index: int
+    changes: tuple[WeightChange, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +151,17 @@ class ListExamples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Boundary:
+    """Answer: the network's output at every place of a grid over two `columns`; or what one `unit` of a `layer` responds."""
+
+    run: str
+    resolution: int
+    layer: int | None
+    unit: int | None
+    columns: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
     """Answer: file name, media type and bytes."""
 
@@ -153,12 +192,15 @@ Command: TypeAlias = (
     | Release
     | Discard
     | Change
+    | Respec
+    | SetWeights
     | Step
     | Reset
     | Predict
     | ReadLayer
     | Evaluate
     | ListExamples
+    | Boundary
     | Export
     | SetWatch
     | EndWatch
@@ -213,10 +255,14 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The run stands at an earlier step again; points measured after it no longer belong to it."""
+    """The run stands at an earlier step again; points measured after it no longer belong to it.
+
+    `anew`: it is another run from here on, even where there are no such points.
+    """
 
     run: str
     snapshot: dict[str, Any]
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from app.wire.arrays import nested, pack_image, unpack_ink
+from app.wire.arrays import numbers as listed
 from app.workers.frames import find_example, numbers, top_classes
 from app.workers.live_run import LiveRun, Task
-from app.workers.messages import Evaluate, ListExamples, Predict, ReadLayer
+from app.workers.messages import Boundary, Evaluate, ListExamples, Predict, ReadLayer
 from engine.arrays import Array
 from engine.datasets.base import LabelledImages
+from engine.datasets.points import PointDataset
 from engine.errors import ShapeError
 from engine.evaluation import Evaluation, EvaluationResult
+from engine.inspection import Inspection, response
+from engine.inspection import boundary as over_the_plane
 from engine.specs import MnistSpec, Split
 from engine.trainer import Trainer
 
@@ -89,6 +94,7 @@ def evaluate(run: LiveRun, command: Evaluate) -> Task:
         "accuracy": result.accuracy,
         "loss": None if result.loss is None or not np.isfinite(result.loss) else result.loss,
         "crops": result.crops,
+        **({} if result.errors is None else asdict(result.errors)),
         "confusion": result.confusion.tolist(),
         "per_class": [
             {
@@ -101,6 +107,28 @@ def evaluate(run: LiveRun, command: Evaluate) -> Task:
             for index, scores in enumerate(result.per_class)
         ],
     }
+
+
+def boundary(run: LiveRun, command: Boundary) -> dict[str, Any]:
+    """What the network, or one of its units, makes of every place; null where that is no number."""
+    trainer = run.trainer
+    if not isinstance(trainer.dataset, PointDataset):
+        raise ShapeError("This run learns from pictures: there is no plane to be drawn.")
+    inspection = Inspection(trainer.network, trainer.loss, trainer.dataset)
+    inspection.check_columns(command.columns)
+    answer = {
+        "step": trainer.steps,
+        "resolution": command.resolution,
+        "domain": [list(range) for range in inspection.domain(command.columns)],
+        "classes": list(trainer.dataset.classes),
+    }
+    if command.layer is not None and command.unit is not None:
+        map = response(inspection, command.layer, command.unit, command.resolution, command.columns)
+        return answer | {"response": listed(map)}
+    maps = over_the_plane(inspection, command.resolution, command.columns)
+    if trainer.dataset.classes:
+        return answer | {"probabilities": listed(maps)}
+    return answer | {"output": listed(maps[0])}
 
 
 def list_examples(run: LiveRun, command: ListExamples) -> Task:

@@ -1,6 +1,7 @@
 """What is measured while a run trains: always at the same steps, so that the same run draws the same curves.
 
-A point is the mean over the updates since the last one: every 10 updates at first, then every 100, then every 1,000, so
+This module measures runs of pictures; app.workers.point_recorder those of points, of which all can be judged every time.
+A point of the curve is the mean over the updates since the last one: every 10 updates at first, then every 100, then every 1,000, so
 that a curve of any length has a few thousand points a decade. Now and then a portion of the validation and of the test
 set is judged, in turns through the whole split; what is shown is the mean over the last 2,000 examples, a rolling
 estimate that costs about a fifteenth of the training time. Each split is walked in one shuffled order: in the order of
@@ -10,6 +11,7 @@ MNIST's files the curves would rise and fall with the walk, because easy and har
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -33,6 +35,8 @@ STEPS_BETWEEN_PORTIONS = 100
 EXAMPLES_BETWEEN_PORTIONS = 2_000
 """With small batches 100 updates are little work; judging must stay little beside it."""
 SPEED_SECONDS = 1.0
+HOPELESS = 10
+"""A loss this many times that of guessing is on its way to diverging: such a state is not worth keeping."""
 
 METRICS = (
     "train_loss",
@@ -41,7 +45,9 @@ METRICS = (
     "train_accuracy",
     "validation_loss",
     "validation_accuracy",
+    "test_loss",
     "test_accuracy",
+    "test_r_squared",
     "examples_per_second",
     "forward_ms",
     "backward_ms",
@@ -125,74 +131,46 @@ class Rotation:
         return sum(self.correct) / sum(self.counts)
 
 
-class Recorder:
+class Recorder(ABC):
     """Fed with every update; collects points until `take` hands them over.
 
-    `seconds` is the time this run has trained; `unimproved` counts the measurements of the validation loss since the
-    best one.
+    `seconds` is the time this run has trained; `accuracy` and `loss` are the last of the split by which the run is
+    judged, `unimproved` counts its measurements since the lowest loss.
     """
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.unimproved = 0
+        self.accuracy: float | None = None
+        self.loss: float | None = None
         self.latest: dict[str, float | None] = dict.fromkeys(METRICS)
         self._best = math.inf
-        self._window = Window()
-        self._rotations: dict[Split, Rotation] = {"validation": Rotation(), "test": Rotation()}
-        self._judged_at = 0
         self._pending = no_points()
         self._pace: deque[tuple[float, int]] = deque()
 
+    @abstractmethod
     def add(self, trainer: Trainer, result: StepResult, started: float) -> None:
-        """Take note of an update that began at `started` (perf_counter), and of its time up to now."""
-        self._window.add(result)
-        due = trainer.steps % point_interval(trainer.steps) == 0
-        judged = due and self._is_time_to_judge(trainer)
-        if judged:
-            self._judge(trainer)
-        self.seconds += perf_counter() - started
-        if due:
-            self._make_point(trainer, judged)
+        """Take note of updates that began at `started` (perf_counter), and of their time up to now."""
 
-    def _is_time_to_judge(self, trainer: Trainer) -> bool:
-        return (
-            trainer.steps % STEPS_BETWEEN_PORTIONS == 0
-            and trainer.examples - self._judged_at >= EXAMPLES_BETWEEN_PORTIONS
-        )
-
-    def _judge(self, trainer: Trainer) -> None:
-        self._judged_at = trainer.examples
-        for split, rotation in self._rotations.items():
-            if len(trainer.splits[split]):
-                rotation.judge(trainer, split)
-                if split == "validation":
-                    self.latest["validation_loss"] = finite(rotation.loss)
-                    self.unimproved += 1
-                    if rotation.loss < self._best:
-                        self._best, self.unimproved = rotation.loss, 0
-                self.latest[f"{split}_accuracy"] = rotation.accuracy
-
-    def _make_point(self, trainer: Trainer, judged: bool) -> None:
-        self.latest |= self._window.means()
-        self._window = Window()
-        point: dict[str, float | int | None] = {
-            "step": trainer.steps,
-            "examples": trainer.examples,
-            "seconds": self.seconds,
-            **{name: self.latest[name] for name in ("train_loss", "l1_loss", "l2_loss", "train_accuracy")},
-            **{
-                name: self.latest[name] if judged else None
-                for name in ("validation_loss", "validation_accuracy", "test_accuracy")
-            },
-        }
-        for column, values in self._pending.items():
-            values.append(point[column])
-
-    def note_single_step(self, result: StepResult) -> None:
+    @abstractmethod
+    def note_single_step(self, trainer: Trainer, result: StepResult) -> None:
         """While a person takes single updates, each one's own numbers are the latest."""
-        alone = Window()
-        alone.add(result)
-        self.latest |= alone.means()
+
+    @abstractmethod
+    def note_change(self, trainer: Trainer) -> None:
+        """The weights are others without an update."""
+
+    @abstractmethod
+    def updates_until_point(self, step: int) -> int:
+        """How many updates may be added at once after `step`."""
+
+    @abstractmethod
+    def is_healthy(self, trainer: Trainer) -> bool:
+        """Whether the present weights are worth keeping; the loss of the last update was measured before it."""
+
+    def begin_patience(self) -> None:
+        """What was best so far is no measure any more."""
+        self.unimproved, self._best = 0, math.inf
 
     def measure_pace(self, examples: int) -> None:
         """Examples per second of the wall clock over about the last second; call it a few times a second."""
@@ -214,6 +192,16 @@ class Recorder:
         points, self._pending = self._pending, no_points()
         return points
 
+    def _judged(self, accuracy: float | None, loss: float) -> None:
+        self.accuracy, self.loss = accuracy, finite(loss)
+        self.unimproved += 1
+        if loss < self._best:
+            self._best, self.unimproved = loss, 0
+
+    def _append(self, point: dict[str, float | int | None]) -> None:
+        for column, values in self._pending.items():
+            values.append(point.get(column))
+
     # ---- Saving and going on ---------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
@@ -221,27 +209,103 @@ class Recorder:
         return {
             "seconds": self.seconds,
             "unimproved": self.unimproved,
+            "accuracy": self.accuracy,
+            "loss": self.loss,
             "best": finite(self._best),
             "latest": self.latest,
+        }
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.seconds, self.unimproved = state["seconds"], state["unimproved"]
+        self.accuracy, self.loss = state.get("accuracy"), state.get("loss")  # older files do not have them
+        self._best = math.inf if state["best"] is None else state["best"]
+        self.latest |= state["latest"]
+        self.rest()
+
+
+class ImageRecorder(Recorder):
+    """Means over the updates since the last point, and rolling estimates of the other splits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._window = Window()
+        self._rotations: dict[Split, Rotation] = {"validation": Rotation(), "test": Rotation()}
+        self._judged_at = 0
+
+    def add(self, trainer: Trainer, result: StepResult, started: float) -> None:
+        self._window.add(result)
+        due = trainer.steps % point_interval(trainer.steps) == 0
+        judged = due and self._is_time_to_judge(trainer)
+        if judged:
+            self._judge(trainer)
+        self.seconds += perf_counter() - started
+        if due:
+            self._make_point(trainer, judged)
+
+    def note_single_step(self, trainer: Trainer, result: StepResult) -> None:  # noqa: ARG002
+        alone = Window()
+        alone.add(result)
+        self.latest |= alone.means()
+
+    def note_change(self, trainer: Trainer) -> None:
+        """The next portion tells."""
+
+    def updates_until_point(self, step: int) -> int:  # noqa: ARG002
+        """Each update's own numbers are wanted."""
+        return 1
+
+    def is_healthy(self, trainer: Trainer) -> bool:
+        portion = Rotation()
+        portion.judge(trainer, "train")
+        return portion.loss < HOPELESS * math.log(len(trainer.dataset.classes))
+
+    def _is_time_to_judge(self, trainer: Trainer) -> bool:
+        return (
+            trainer.steps % STEPS_BETWEEN_PORTIONS == 0
+            and trainer.examples - self._judged_at >= EXAMPLES_BETWEEN_PORTIONS
+        )
+
+    def _judge(self, trainer: Trainer) -> None:
+        self._judged_at = trainer.examples
+        for split, rotation in self._rotations.items():
+            if len(trainer.splits[split]):
+                rotation.judge(trainer, split)
+                self.latest[f"{split}_loss"] = finite(rotation.loss)
+                self.latest[f"{split}_accuracy"] = rotation.accuracy
+                if split == trainer.spec.judged:
+                    self._judged(rotation.accuracy, rotation.loss)
+
+    def _make_point(self, trainer: Trainer, judged: bool) -> None:
+        self.latest |= self._window.means()
+        self._window = Window()
+        measured = ["train_loss", "l1_loss", "l2_loss", "train_accuracy"]
+        if judged:
+            measured += ["validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
+        self._append(
+            {
+                "step": trainer.steps,
+                "examples": trainer.examples,
+                "seconds": self.seconds,
+                **{name: self.latest[name] for name in measured},
+            }
+        )
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {
             "window": asdict(self._window),
             "rotations": {split: asdict(rotation) for split, rotation in self._rotations.items()},
             "judged_at": self._judged_at,
         }
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Recorder:
-        recorder = cls()
-        recorder.seconds, recorder.unimproved = state["seconds"], state["unimproved"]
-        recorder._best = math.inf if state["best"] is None else state["best"]
-        recorder.latest |= state["latest"]
-        recorder._window = Window(**state["window"])
-        recorder._rotations = {
+    def go_on(self, state: dict[str, Any]) -> None:
+        super().go_on(state)
+        self._window = Window(**state["window"])
+        self._rotations = {
             "validation": Rotation(**state["rotations"]["validation"]),
             "test": Rotation(**state["rotations"]["test"]),
         }
-        recorder._judged_at = state["judged_at"]
-        recorder.rest()
-        return recorder
+        self._judged_at = state["judged_at"]
 
 
 def finite(value: float) -> float | None:

@@ -15,9 +15,10 @@ from time import monotonic, perf_counter
 from typing import Any
 
 from app.workers import files, readings
-from app.workers.live_run import LiveRun
+from app.workers.live_run import LiveRun, fits
 from app.workers.messages import (
     Answer,
+    Boundary,
     Change,
     Command,
     Discard,
@@ -34,18 +35,22 @@ from app.workers.messages import (
     Release,
     Request,
     Reset,
+    Respec,
     Restored,
     SetWatch,
+    SetWeights,
     Shutdown,
     Step,
 )
+from app.workers.pace import Pace
 from app.workers.process import Pulse
-from app.workers.recorder import Recorder
 from app.workers.refusals import ConflictError, refusal_for
 from app.workers.saves import Saves
 from app.workers.states import SENTENCES
-from engine.datasets.base import ImageDataset
+from engine.datasets.base import Dataset, ImageDataset
 from engine.datasets.mnist import load_mnist
+from engine.datasets.points import points_dataset
+from engine.specs import MnistSpec, RunSpec
 from engine.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -72,7 +77,7 @@ class Scheduler:
         self._inbox, self._send, self._pulse, self._folder = inbox, send, pulse, folder
         self._runs: dict[str, LiveRun] = {}
         self._turns: list[LiveRun] = []
-        self._dataset: ImageDataset | None = None
+        self._images: ImageDataset | None = None
 
     def run(self) -> None:
         """Until a Shutdown arrives."""
@@ -81,7 +86,7 @@ class Scheduler:
             self._beat("")
             if not self._turns:
                 self._turns = [run for run in self._runs.values() if run.busy]
-            message = self._next_message(wait=0.0 if self._turns else IDLE_SECONDS)
+            message = self._next_message(wait=0.0 if self._turns else self._rest())
             if isinstance(message, Shutdown):
                 self._save_all()
                 return
@@ -89,6 +94,10 @@ class Scheduler:
                 self._serve(message)
             elif self._turns:
                 self._give_slice(self._turns.pop(0))
+
+    def _rest(self) -> float:
+        """Seconds until the next run has something to do; a sign of life comes sooner than the server misses one."""
+        return min([IDLE_SECONDS, *(run.rest() for run in self._runs.values())])
 
     def _next_message(self, wait: float) -> object | None:
         try:
@@ -177,6 +186,11 @@ class Scheduler:
                 del self._runs[command.run]
             case Change(values=values, state=state):
                 run.change(values, state)
+            case Respec(spec=spec, keep=keep):
+                same = run.trainer.spec.dataset == spec.dataset
+                run.respec(spec, run.trainer.dataset if same else self._dataset(spec), keep)
+            case SetWeights(index=index, changes=changes):
+                run.set_weights(index, changes)
             case Reset(seed=seed):
                 run.reset(seed)
             case Step(count=count):
@@ -192,6 +206,8 @@ class Scheduler:
                 return True, readings.predict(run, command)
             case ReadLayer():
                 return True, readings.read_layer(run, command)
+            case Boundary():
+                return True, readings.boundary(run, command)
             case Export(format=format):
                 return True, files.export(run.trainer.state(), format)
             case SetWatch(watch=watch, value=value):
@@ -206,16 +222,14 @@ class Scheduler:
         if command.fresh:
             saves.remove_progress()
         saved = saves.read()
-        dataset = self._mnist()
-        if saved is None:
-            run = LiveRun(
-                command.run, Trainer(command.spec, dataset, clock=perf_counter), Recorder(), saves, self._send
-            )
-        else:
-            trainer = Trainer(saved[0].spec, dataset, clock=perf_counter)
-            run = LiveRun(command.run, trainer, Recorder(), saves, self._send)
+        if saved is not None and not fits(saved[0].spec, command.spec):
+            saved = None  # it is of what the run was before
+        trainer = Trainer(command.spec, self._dataset(command.spec), clock=perf_counter)
+        run = LiveRun(command.run, trainer, saves, self._send)
+        if saved is not None:
             run.go_to(*saved)
             run.adopt(command.spec)
+        run.pace = Pace(command.updates_per_second)
         run.enter(command.state, command.sentence)
         self._runs[command.run] = run
         self._send(Restored(run.id, run.snapshot()))
@@ -224,20 +238,23 @@ class Scheduler:
 
     def _import(self, command: Import) -> Any:
         state = files.read(command.body, command.filename)
-        trainer = Trainer(state.spec, self._mnist(), clock=perf_counter)
+        trainer = Trainer(state.spec, self._dataset(state.spec), clock=perf_counter)
         trainer.restore(state)
         saves = Saves(self._folder / command.run)
         saves.keep_beginning(state)
-        run = LiveRun(command.run, trainer, Recorder(), saves, self._send)
+        run = LiveRun(command.run, trainer, saves, self._send)
         run.enter("paused", SENTENCES["paused"])
         self._runs[command.run] = run
         run.save()
         return state.spec, run.snapshot()
 
-    def _mnist(self) -> ImageDataset:
-        if self._dataset is None:
-            self._dataset = load_mnist()
-        return self._dataset
+    def _dataset(self, spec: RunSpec) -> Dataset:
+        """What a run learns from; the pictures are read once for all runs."""
+        if not isinstance(spec.dataset, MnistSpec):
+            return points_dataset(spec.dataset)
+        if self._images is None:
+            self._images = load_mnist()
+        return self._images
 
 
 def say_farewell(run: LiveRun) -> None:

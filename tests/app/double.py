@@ -13,11 +13,13 @@ import httpx
 from app import __version__
 from app.errors import Conflict, NotFound
 from app.main import Nabla, create_app
+from app.services.points import points_csv, points_json
 from app.services.runs import RunChanges, Runs
 from app.settings import Limits, Settings
 from app.wire.events import PING, event
+from app.workers.messages import WeightChange
 from engine.shapes import plan
-from engine.specs import RunSpec
+from engine.specs import PlaneSpec, RunSpec
 
 COLUMNS = (
     "step",
@@ -29,9 +31,10 @@ COLUMNS = (
     "train_accuracy",
     "validation_loss",
     "validation_accuracy",
+    "test_loss",
     "test_accuracy",
 )
-MEASURED = (*COLUMNS[3:], "examples_per_second", "forward_ms", "backward_ms")
+MEASURED = (*COLUMNS[3:], "test_r_squared", "examples_per_second", "forward_ms", "backward_ms")
 PIXEL = {"shape": [1, 1], "low": 0.0, "high": 1.0, "data": "/w=="}
 
 
@@ -82,12 +85,14 @@ class RunsDouble(Runs):
             "metrics": dict.fromkeys(MEASURED),
             "dataset": values["dataset"]
             | {
+                "task": "classification",
                 "classes": list("0123456789"),
-                "input_shape": [spec.dataset.crop, spec.dataset.crop, 1],
+                "input_shape": [*spec.dataset.input_shape[1:], spec.dataset.input_shape[0]],
                 "train_examples": 54_000,
                 "validation_examples": 6_000,
                 "test_examples": 10_000,
             },
+            "updates_per_second": None,
             "parameters": 5_994,
             "multiply_adds": 1,
             "links": {},
@@ -116,6 +121,31 @@ class RunsDouble(Runs):
         run = await self.get(id)
         self.commands.append(("change", changes))
         return run
+
+    async def spec(self, id: str) -> dict[str, Any]:
+        await self.get(id)
+        return RunSpec().to_dict()
+
+    async def respec(self, id: str, spec: RunSpec, *, keep: str = "nothing") -> dict[str, Any]:
+        self.commands.append(("respec", (spec, keep)))
+        return await self.get(id)
+
+    async def set_weights(self, id: str, index: int, changes: tuple[WeightChange, ...]) -> dict[str, Any]:
+        self.commands.append(("set_weights", (index, changes)))
+        return await self.get(id)
+
+    async def points(self, id: str) -> dict[str, Any]:
+        await self.get(id)
+        return points_json(PlaneSpec(points=4))
+
+    async def points_csv(self, id: str) -> bytes:
+        await self.get(id)
+        return points_csv(PlaneSpec(points=4))
+
+    async def boundary(self, id: str, **options: Any) -> dict[str, Any]:
+        await self.get(id)
+        self.commands.append(("boundary", options))
+        return {"step": 0, "resolution": 1, "domain": [[-6.0, 6.0]] * 2, "classes": ["A"], "probabilities": [[[0.5]]]}
 
     async def step(self, id: str, count: int) -> dict[str, Any]:
         run = await self.get(id)

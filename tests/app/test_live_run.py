@@ -23,7 +23,7 @@ from app.workers.messages import (
     Saved,
     Status,
 )
-from app.workers.recorder import PORTION, PORTIONS_SHOWN, Recorder, Rotation, point_interval, walk
+from app.workers.recorder import PORTION, PORTIONS_SHOWN, Rotation, point_interval, walk
 from app.workers.refusals import ConflictError
 from app.workers.saves import Saves
 from engine.datasets.mnist import load_mnist
@@ -41,7 +41,7 @@ class Stage:
 
     def __init__(self, folder: Path, spec: RunSpec | None = None) -> None:
         self.sent: list[Notification] = []
-        self.run = LiveRun("a", Trainer(spec or small(), DATASET), Recorder(), Saves(folder), self.sent.append)
+        self.run = LiveRun("a", Trainer(spec or small(), DATASET), Saves(folder), self.sent.append)
 
     def work(self, steps: int) -> None:
         """Until so many updates are done, or the run stands still."""

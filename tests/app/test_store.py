@@ -13,6 +13,7 @@ import pytest
 
 from app.store import checkpoints, metrics, runs
 from app.store.database import Database, DatabaseClosedError, StartupError, StoreUnavailableError
+from app.store.migrations import APPLICATION_ID, MIGRATIONS, RUNS
 from app.store.runs import StoredRun
 from app.wire.points import COLUMNS, Points
 
@@ -233,6 +234,24 @@ def test_harmless_leftovers_start_a_new_history(tmp_path: Path, leftover: str) -
     database.close()
 
 
+def test_a_file_from_before_the_test_loss_keeps_its_points_and_takes_new_ones(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    with sqlite3.connect(database.path) as old:
+        old.executescript(f"PRAGMA application_id = {APPLICATION_ID}; {RUNS} PRAGMA user_version = 1;")
+        runs.insert(old, stored("a"))
+        old.execute("INSERT INTO metrics (run, step, examples, seconds, test_accuracy) VALUES (1, 10, 200, 0.5, 0.75)")
+    old.close()
+    database.open()
+
+    async def scenario() -> Points:
+        await database.call(metrics.append, "a", points(20) | {"test_loss": [0.25]})
+        return await database.call(metrics.read, "a")
+
+    kept = asyncio.run(scenario())
+    database.close()
+    assert (kept["step"], kept["test_accuracy"], kept["test_loss"]) == ([10, 20], [0.75, None], [None, 0.25])
+
+
 def test_a_newer_schema_is_refused_in_words(tmp_path: Path) -> None:
     first = Database(tmp_path)
     first.open()
@@ -269,5 +288,5 @@ def test_the_schema_holds_what_it_promises(database: Database) -> None:
         "journal_mode": "wal",
         "synchronous": 1,
         "foreign_keys": 1,
-        "user_version": 1,
+        "user_version": len(MIGRATIONS),
     }

@@ -12,7 +12,7 @@ from app.deps import RunId, RunsService
 from app.errors import Unprocessable
 from app.routes.api.answering import BODY, json_in_pieces, problems
 from app.routes.bodies import JSONRoute
-from app.schemas import LIMITS, PredictionsBody
+from app.schemas import LIMITS, PredictionsBody, WeightsBody
 from engine.specs import MAX_LAYERS, Split
 
 router = APIRouter(prefix="/api/runs/{id}", tags=["predictions"], route_class=JSONRoute)
@@ -58,6 +58,19 @@ async def get_layer(
         source, _, place = example.partition(":")
         chosen = {"source": source, "index": int(place)}
     return json_in_pieces(await runs.layer(id, index, asked, chosen))
+
+
+@router.put(
+    "/layers/{index}/weights",
+    response_model=answers.Run,
+    operation_id="setWeights",
+    summary="Set weights and biases of a dense layer by hand, also while it trains",
+    responses=problems(*BODY, 404, 409, 503),
+)
+async def set_weights(
+    runs: RunsService, id: RunId, index: Annotated[int, Path(ge=0, lt=MAX_LAYERS)], body: WeightsBody
+) -> Response:
+    return JSONResponse(await runs.set_weights(id, index, body.weights()))
 
 
 @router.post(

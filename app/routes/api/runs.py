@@ -15,7 +15,7 @@ from app.deps import IdempotencyKey, RunId, RunsService, WatchId
 from app.errors import UnsupportedMedia
 from app.routes.api.answering import BODY, attachment, json_in_pieces, problems
 from app.routes.bodies import JSONRoute
-from app.schemas import LIMITS, ChangesBody, ResetBody, RunBody, StepsBody, WatchBody
+from app.schemas import LIMITS, ChangesBody, ResetBody, RunBody, SpecBody, StepsBody, WatchBody
 from engine.formats import FORMATS, FormatName
 
 router = APIRouter(prefix="/api/runs", tags=["runs"], route_class=JSONRoute)
@@ -69,6 +69,33 @@ async def change_run(runs: RunsService, id: RunId, body: ChangesBody) -> Respons
 async def delete_run(runs: RunsService, id: RunId) -> Response:
     await runs.delete(id)
     return Response(status_code=204)
+
+
+@router.get(
+    "/{id}/spec",
+    response_model=dict[str, Any],
+    operation_id="getSpec",
+    summary="All that a run is made of, as it can be sent to create or change one",
+    responses=problems(404),
+)
+async def get_spec(runs: RunsService, id: RunId) -> Response:
+    return JSONResponse(await runs.spec(id))
+
+
+@router.put(
+    "/{id}/spec",
+    response_model=answers.Run,
+    operation_id="replaceSpec",
+    summary="Make a run of something else: another network, other points",
+    description="With `keep=weights` it goes on from the weights, the optimizer's memory and the update of now, if network, "
+    "inputs and kind of optimizer stay as they are. Otherwise it begins again, with the initial weights of the "
+    "spec's seed and an empty curve. A running run goes on running, any other is paused.",
+    responses=problems(*BODY, 404, 409, 503),
+)
+async def replace_spec(
+    runs: RunsService, id: RunId, body: SpecBody, keep: Literal["weights", "nothing"] = "nothing"
+) -> Response:
+    return JSONResponse(await runs.respec(id, body.spec(), keep=keep))
 
 
 @router.post(
