@@ -202,7 +202,7 @@ class PlanePlot extends HTMLElement {
     const { maps, width, height } = stack(pack), [[x0, x1], [y0, y1]] = frame.domain;
     const values = maps.map(map => between(map, width, height, (x - x0) / (x1 - x0) * width - 0.5, (y1 - y) / (y1 - y0) * height - 0.5));
     if (frame.neuron || !names.length) return [significant(values[0])];
-    return (values.length === 1 ? [values[0], 1 - values[0]] : values).map((share, k) => `${names[k]} ${percent(share)}`);
+    return (values.length === 1 ? [values[0], 1 - values[0]] : values).map((share, k) => `${names[k]} ${percent(share, 0)}`);
   }
 
   /** @param {Place} place @returns {string} the point under the pointer in words, if there is one */
