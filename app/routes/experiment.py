@@ -68,7 +68,7 @@ BASES: Mapping[PageName, RunSpec] = {
     "curve": RunSpec(
         name="curve",
         dataset=CurveSpec(),
-        network=(Dense(units=16), Tanh(), Dense(units=16), Tanh(), Dense(units=1)),
+        network=(Dense(units=8), Tanh(), Dense(units=8), Tanh(), Dense(units=1)),
         loss="mean_squared_error",
         optimizer=Adam(learning_rate=0.01),
         batch_size=10,
@@ -85,6 +85,8 @@ CONTROLS = (
 """What a lesson's link may hide or lock."""
 
 
+SHOWN = ("test", "mistakes", "residuals")
+"""What is drawn beside the training points and the network's answer; the plane has no residuals, the curve no mistakes."""
 SPEED = Interval(gt=0, le=1000)
 RESOLUTION = Interval(ge=20, le=200)
 
@@ -96,10 +98,11 @@ class View:
     speed: float | None = None  # updates a second
     regions: str = "soft"
     resolution: int = 100
-    show: tuple[str, ...] = ("test", "mistakes")
+    show: tuple[str, ...] = SHOWN
     plot: str = "loss"
     hidden: str = ""  # layer.a.b or layer.components; the layer's place in the network
     neuron: str = ""  # layer.unit, enlarged
+    units: str = ""  # place of the layer whose neurons are drawn as curves
     axes: str = ""  # the two columns that are drawn, where there are more
     hide: tuple[str, ...] = ()
     lock: tuple[str, ...] = ()
@@ -290,10 +293,11 @@ class _Reader:
             speed=speed,
             regions=self.choice("regions", ("soft", "hard", "lines"), usual.regions),
             resolution=int(resolution or usual.resolution),
-            show=self.several("show", ("test", "mistakes"), usual.show),
+            show=self.several("show", SHOWN, usual.show),
             plot=self.choice("plot", ("loss", "accuracy"), usual.plot),
             hidden=self.places("hidden"),
             neuron=self.places("neuron"),
+            units=self.places("units"),
             axes=self.places("axes"),
             hide=self.several("hide", CONTROLS, ()),
             lock=self.several("lock", CONTROLS, ()),

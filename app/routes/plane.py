@@ -153,7 +153,7 @@ def context(bench: Bench, run: Mapping[str, Any], address: str, *, change: str =
         "run": run,
         "commands": command_states(run),
         "change": change,
-        "view_json": json.dumps({"resolution": view.resolution, "neuron": view.neuron, "hidden": view.hidden}),
+        "view_json": json.dumps({"resolution": view.resolution, "neuron": view.neuron, "units": view.units}),
         "optimizers": list(OPTIMIZER_TITLES.items()),
         "activations": list(ACTIVATION_TITLES.items()),
         "initializers": list(INITIALIZER_TITLES.items()),

@@ -8,6 +8,7 @@
 
 import "../elements/colour-scale.js";
 import "../elements/confusion-matrix.js";
+import "../elements/curve-plot.js";
 import "../elements/hidden-space.js";
 import "../elements/loss-chart.js";
 import "../elements/network-diagram.js";
@@ -27,6 +28,7 @@ import { Watch } from "../lib/watch.js";
 const DRAG_EVERY = 100; // ms between two sendings of a slider that moves
 const SAME_GESTURE = 1500; // ms; changes that follow each other sooner are one entry of the history
 const SIDE = 24; // pixels of a neuron's map
+const CURVE = 200; // places over x
 
 const page = document.body.dataset.page ?? "plane";
 const STORE = `nabla.run.${page}`;
@@ -107,10 +109,13 @@ const drawn = () => /** @type {(HTMLElement & { show(frame: PlaneFrame): void })
 /** @param {PlaneFrame} frame */
 function show(frame) {
   figures.set({ step: frame.step });
+  predictions = frame.predictions ?? predictions;
   for (const element of drawn()) element.show(frame);
   const matrix = /** @type {import("../elements/confusion-matrix.js").ConfusionMatrix | null} */ (one("confusion-matrix"));
   matrix?.moved(frame.step);
 }
+
+const hidden = () => /** @type {import("../elements/hidden-space.js").HiddenSpace | null} */ (one("hidden-space"));
 
 /** Gives the elements what they share. */
 function equip() {
@@ -120,19 +125,33 @@ function equip() {
   if (run) {
     matrix?.follow(run);
     if (histograms) histograms.network = run.network;
+    hidden()?.describe(run.network);
   }
 }
 
-/** Tells the server what is looked at: all that this page draws, in this size. */
+/** Sections of which nothing is computed while they are out of sight. @type {Set<Element>} */
+const seen = new Set();
+const sections = new IntersectionObserver(entries => {
+  for (const { target, isIntersecting } of entries) seen[isIntersecting ? "add" : "delete"](target);
+  wish();
+}, { rootMargin: "200px" });
+
+/** Tells the server what is looked at: what this page draws now, in its size. */
 function wish() {
-  const view = JSON.parse(form().dataset.view ?? "{}");
-  const [layer, unit] = String(view.neuron).split(".");
-  const columns = (one("plane-plot")?.getAttribute("columns") ?? "0,1").split(",").map(Number);
-  const pressed = view.neuron ? [Number(layer), Number(unit)] : null;
-  watch?.set({
-    plane: { resolution: view.resolution, neuron: pressed, columns }, neurons: SIDE, weights: true, histograms: true,
+  const { resolution, neuron, units } = JSON.parse(form().dataset.view ?? "{}"), curve = one("curve-plot") !== null;
+  const columns = (one("plane-plot")?.getAttribute("columns") ?? "0,1").split(",").map(Number), warped = hidden();
+  const wanted = JSON.stringify({
+    plane: curve ? null : { resolution, neuron: neuron ? neuron.split(".").map(Number) : null, columns },
+    curve: curve ? { resolution: CURVE, layer: units === "" ? null : Number(units) } : null,
+    neurons: curve ? null : SIDE, weights: true,
+    hidden: warped && seen.has(warped) ? warped.view : null,
+    histograms: seen.has(/** @type {Element} */ (one("unit-histograms"))),
   });
+  if (!watch || wanted === told) return;
+  told = wanted;
+  watch.set(JSON.parse(wanted, (_, value) => value ?? undefined));
 }
+let told = "";
 
 // ---- The form --------------------------------------------------------------------------------------------------------------
 
@@ -160,7 +179,7 @@ document.addEventListener("input", event => {
 
 /** What changes only the look does not wait for the server. @param {HTMLInputElement | HTMLSelectElement} control */
 function look(control) {
-  const plot = one("plane-plot");
+  const plot = one("plane-plot, curve-plot");
   if (control.name === "regions") plot?.setAttribute("regions", control.value);
   if (control.name === "show") plot?.setAttribute("show", all("[name=show]:checked").map(box => /** @type {HTMLInputElement} */ (box).value).join(","));
 }
@@ -221,6 +240,11 @@ document.addEventListener("neuron", event => {
   const { layer, unit, pressed } = /** @type {CustomEvent} */ (event).detail;
   keep("neuron", pressed ? `${layer}.${unit}` : "");
 });
+document.addEventListener("hidden", event => {
+  const { target } = event;
+  wish();
+  if (target instanceof HTMLElement && target.contains(document.activeElement)) keep("hidden", target.getAttribute("of") ?? "");
+});
 document.addEventListener("highlight", event => {
   const cell = /** @type {CustomEvent} */ (event).detail;
   const plot = /** @type {import("../elements/plane-plot.js").PlanePlot | null} */ (one("plane-plot"));
@@ -277,6 +301,7 @@ document.addEventListener("click", event => {
 if (!fromPlayground()) {
   share();
   equip();
+  for (const element of all("hidden-space, unit-histograms")) sections.observe(element);
   const id = form().dataset.run;
   if (id) follow(id);
   else open();
