@@ -269,7 +269,7 @@ def _read_rows(
 def _reason(cells: Sequence[str], header: Sequence[str], needed: Sequence[int], numeric_target: bool) -> str:
     """Why a row cannot be read; empty when it can."""
     if len(cells) != len(header):
-        return f"{len(cells)} cells, not {len(header)}"
+        return f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}, not {len(header)}"
     for place in needed:
         if not cells[place]:
             return f"“{header[place]}” is empty"
