@@ -13,8 +13,18 @@ from typing import Any
 from app.services.runs import Runs
 from app.settings import Limits, Settings
 from app.store.database import Database
+from app.wire.points import COLUMNS, Points, no_points
+from app.workers.live_run import LiveRun
+from app.workers.messages import Answer, Notification, Progress, Refusal
 from app.workers.pool import Pool
-from engine.specs import SGD, Dense, MnistSpec, RunSpec
+from app.workers.saves import Saves
+from engine.datasets.base import Dataset
+from engine.datasets.mnist import load_mnist
+from engine.datasets.points import points_dataset
+from engine.specs import SGD, Adam, Dense, MnistSpec, PlaneSpec, RunSpec, Tanh
+from engine.trainer import Trainer
+
+DIGITS = load_mnist()
 
 SMALL = RunSpec(
     name="small",
@@ -27,6 +37,57 @@ SMALL = RunSpec(
 
 def small(**changes: Any) -> RunSpec:
     return replace(SMALL, **changes)
+
+
+POINTS = RunSpec(
+    name="points",
+    dataset=PlaneSpec(points=60),
+    network=(Dense(units=4), Tanh(), Dense(units=2)),
+    optimizer=Adam(learning_rate=0.02),
+    batch_size=10,
+    l2=0.0,
+)
+
+
+def of_points(**changes: Any) -> RunSpec:
+    """2-4-2 tanh on 60 points of the circle, half of them for testing."""
+    return replace(POINTS, **changes)
+
+
+def dataset_of(spec: RunSpec) -> Dataset:
+    return DIGITS if isinstance(spec.dataset, MnistSpec) else points_dataset(spec.dataset)
+
+
+class Stage:
+    """One run with its notifications in a list."""
+
+    def __init__(self, folder: Path, spec: RunSpec | None = None) -> None:
+        self.sent: list[Notification] = []
+        self.run = LiveRun("a", Trainer(spec or small(), dataset_of(spec or small())), Saves(folder), self.sent.append)
+
+    def work(self, steps: int) -> None:
+        """Until so many updates are done, or the run stands still."""
+        while self.run.busy and self.run.trainer.steps < steps:
+            self.run.work()
+
+    def steps(self, count: int) -> Notification:
+        """Single updates, and what was answered."""
+        self.run.add_task(7, self.run.single_steps(count))
+        while self.run.busy and not self.of(Answer, Refusal):
+            self.run.work()
+        return self.sent.pop()
+
+    def of(self, *kinds: type) -> list[Any]:
+        return [notification for notification in self.sent if isinstance(notification, kinds)]
+
+    @property
+    def points(self) -> Points:
+        self.run.flush()
+        together = no_points()
+        for progress in self.of(Progress):
+            for column in COLUMNS:
+                together[column] += progress.points[column]
+        return together
 
 
 @asynccontextmanager

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from app.wire.points import COLUMNS, Points, no_points
-from app.workers.live_run import LiveRun, extended
+from app.wire.points import COLUMNS, Points
+from app.workers.live_run import extended
 from app.workers.messages import (
     Answer,
     Changed,
     Drawn,
-    Notification,
     NotSaved,
     Progress,
     Refusal,
@@ -25,47 +23,14 @@ from app.workers.messages import (
 )
 from app.workers.recorder import PORTION, PORTIONS_SHOWN, Rotation, point_interval, walk
 from app.workers.refusals import ConflictError
-from app.workers.saves import Saves
 from engine.datasets.mnist import load_mnist
 from engine.errors import FormatError, ShapeError, SpecError
 from engine.evaluation import evaluate
-from engine.specs import SGD, AdamW, Cosine, MnistSpec, RunSpec, StopSpec
+from engine.specs import SGD, AdamW, Cosine, MnistSpec, StopSpec
 from engine.trainer import Trainer
-from tests.app.small_runs import parse, small
+from tests.app.small_runs import Stage, parse, small
 
 DATASET = load_mnist()
-
-
-class Stage:
-    """One run with its notifications in a list."""
-
-    def __init__(self, folder: Path, spec: RunSpec | None = None) -> None:
-        self.sent: list[Notification] = []
-        self.run = LiveRun("a", Trainer(spec or small(), DATASET), Saves(folder), self.sent.append)
-
-    def work(self, steps: int) -> None:
-        """Until so many updates are done, or the run stands still."""
-        while self.run.busy and self.run.trainer.steps < steps:
-            self.run.work()
-
-    def steps(self, count: int) -> Notification:
-        """Single updates, and what was answered."""
-        self.run.add_task(7, self.run.single_steps(count))
-        while self.run.busy and not self.of(Answer, Refusal):
-            self.run.work()
-        return self.sent.pop()
-
-    def of(self, *kinds: type) -> list[Any]:
-        return [notification for notification in self.sent if isinstance(notification, kinds)]
-
-    @property
-    def points(self) -> Points:
-        self.run.flush()
-        together = no_points()
-        for progress in self.of(Progress):
-            for column in COLUMNS:
-                together[column] += progress.points[column]
-        return together
 
 
 @pytest.fixture
