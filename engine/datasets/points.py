@@ -21,8 +21,7 @@ from engine.datasets.curves import ENDS, curve_points
 from engine.datasets.plane import Numbers, Positions, plane_points
 from engine.datasets.table import table_points
 from engine.errors import ShapeError, SpecError
-from engine.specs import CurveSpec, Feature, PlaneSpec, PointsSpec, Split, TableSpec
-from engine.specs.datasets import MAX_TABLE_VALUE
+from engine.specs import MAX_TABLE_VALUE, CurveSpec, Feature, PlaneSpec, PointsSpec, Split, TableSpec
 
 Range = tuple[float, float]
 
@@ -39,7 +38,7 @@ FEATURES: Mapping[Feature, Callable[[Numbers, Numbers], Numbers]] = MappingProxy
         "cos_y": lambda _, y: np.cos(y),
     }
 )
-"""What the network may be told about a point; `engine.specs.datasets.FEATURE_LABELS` are their names."""
+"""What the network may be told about a point; `engine.specs.FEATURE_LABELS` are their names."""
 
 PLANE_COLUMNS: tuple[str, ...] = ("x", "y")
 CURVE_COLUMNS: tuple[str, ...] = ("x",)

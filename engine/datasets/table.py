@@ -20,8 +20,16 @@ import numpy.typing as npt
 from engine.arrays import Truth
 from engine.datasets.plane import Positions
 from engine.errors import DatasetError, SpecError
-from engine.specs import LETTERS, MAX_CLASSES, MAX_COLUMNS, MAX_POINTS, MAX_TABLE_NUMBERS, TableSpec
-from engine.specs.datasets import MAX_COLUMN_CHARACTERS, MAX_TABLE_VALUE
+from engine.specs import (
+    LETTERS,
+    MAX_CLASSES,
+    MAX_COLUMN_CHARACTERS,
+    MAX_COLUMNS,
+    MAX_POINTS,
+    MAX_TABLE_NUMBERS,
+    MAX_TABLE_VALUE,
+    TableSpec,
+)
 from engine.specs.tables import check_table
 
 if TYPE_CHECKING:
