@@ -111,10 +111,10 @@ class Watches:
         self._again = now + FRAME_SHARE * cost
 
     def _inspect(self, trainer: Trainer) -> Inspection:
-        """Kept while network and points are the same."""
+        """Kept while network, loss and points are the same."""
         if not isinstance(trainer.dataset, PointDataset):
             raise ShapeError("This run learns from pictures, not from points: it has no plane.")
-        kept = self._inspection
-        if kept is None or kept.network is not trainer.network or kept.dataset is not trainer.dataset:
-            kept = self._inspection = Inspection(trainer.network, trainer.loss, trainer.dataset)
+        kept, network, loss, dataset = self._inspection, trainer.network, trainer.loss, trainer.dataset
+        if kept is None or kept.network is not network or kept.loss is not loss or kept.dataset is not dataset:
+            kept = self._inspection = Inspection(network, loss, dataset)
         return kept

@@ -29,6 +29,7 @@ from engine.inspection import (
     responses,
     unit_curves,
 )
+from engine.losses import make_loss
 from engine.specs import SGD, CurveSpec, Dense, LayerSpec, PlaneSpec, PointsSpec, RunSpec, Tanh
 from engine.trainer import Trainer
 from tests.app.small_runs import parse
@@ -373,6 +374,18 @@ def test_a_run_with_another_spec_shows_what_it_still_has(room: Room) -> None:
     frame = room.sent[-1][2]
     assert (frame["outputs"], frame["neuron"], frame["hidden"], frame["predictions"]) == (None, None, None, None)
     assert [layer["layer"] for layer in frame["neurons"]] == [INPUTS, 0, 2]
+
+
+def test_a_network_that_goes_on_with_other_points_or_another_loss_is_seen_with_them(room: Room) -> None:
+    trainer = trainer_of(PlaneSpec())
+    room.watches.set("w", {"plane": PLANE}, trainer)
+    trainer.dataset = points_dataset(PlaneSpec(points=50))
+    room.watches.draw_all(trainer)
+    assert [len(frame["predictions"]) for _, _, frame in room.sent] == [500, 50]
+    trainer.loss = make_loss(RunSpec(loss="mean_squared_error"))
+    room.watches.draw_all(trainer)
+    assert_packed(room.sent[2][2]["outputs"], boundary(inspect(trainer), 20)[:1])
+    assert room.sent[2][2]["outputs"] != room.sent[1][2]["outputs"]
 
 
 def test_a_run_on_pictures_has_no_plane(room: Room, digits: Trainer) -> None:
