@@ -4,9 +4,10 @@
  * takes away.
  *
  * The page renders the columns and morphs them when the network changes; this element paints into them, draws lines and
- * bars on a canvas behind them, and lets weights be read and typed. Markup:
+ * bars on the canvas behind them, and lets weights be read and typed. Markup:
  *
  *     <network-diagram><div class="scroller"><div class="diagram">
+ *       <canvas class="links" aria-hidden="true" hx-morph-skip></canvas>
  *       <div class="layer-column"><header>…</header><div>
  *         <label class="neuron" data-layer="-1" data-unit="0" data-feature="x" data-label="x"><input …><canvas class="map"></canvas></label>
  *         <label class="neuron off" data-feature="x_squared" data-label="x²"><input …><canvas class="map"></canvas></label> …
@@ -14,10 +15,11 @@
  *         <button class="neuron" type="button" data-layer="0" data-unit="0" aria-pressed="false"><canvas class="map"></canvas></button> …
  *       <div class="layer-column"><header>…</header><div>
  *         <button class="neuron last" type="button" data-layer="2" data-unit="0" data-label="A" aria-pressed="false">…
+ *     </div></div><div class="weight-card" role="group" hidden hx-morph-skip></div></network-diagram>
  *
  * `data-layer` is the place of the dense layer in the network, −1 the inputs; `data-unit` the place in it, of an input among
- * those that are used. An input that is not used has neither and is painted from its formula. An output with a `data-label`
- * is a class and shows its probability, one without shows its value.
+ * those that are used. An input that is not used has neither and is painted from its formula. The last column shows the
+ * probability of each class, or the number that is learned.
  *
  * Tells the page, bubbling: `weights` { layer, unit, input, value }: a weight was typed, input null for the bias;
  * `neuron` { layer, unit, pressed }: a neuron is to be shown large, or no more.
@@ -25,7 +27,7 @@
  * Keys: the arrows go from neuron to neuron, Enter opens the card of its weights, Space shows it large, Esc closes the card.
  */
 
-import { all, make } from "../lib/dom.js";
+import { all } from "../lib/dom.js";
 import { featureMap } from "../lib/features.js";
 import { significant } from "../lib/format.js";
 import { stack } from "../lib/frames.js";
@@ -53,10 +55,10 @@ class NetworkDiagram extends HTMLElement {
   /** @type {PlaneFrame | null} */ #frame = null;
   /** @type {Neuron[][]} the inputs, then each dense layer */ #columns = [];
   /** @type {Gap[]} the one before each dense layer */ #gaps = [];
-  #canvas = make("canvas", { class: "links", "aria-hidden": "true" });
+  /** @type {HTMLCanvasElement} */ #canvas;
   /** @type {CanvasRenderingContext2D | null} */ #context = null;
   /** @type {import("../lib/links.js").Colours | null} */ #colours = null;
-  #card = new WeightCard();
+  /** @type {WeightCard} */ #card;
   /** @type {Subject | null} */ #subject = null;
   /** @type {Box | null} where the line is pointed at */ #spot = null;
   /** @type {HTMLElement | null} the neuron that Tab comes to */ #current = null;
@@ -71,6 +73,8 @@ class NetworkDiagram extends HTMLElement {
 
   constructor() {
     super();
+    this.#canvas = /** @type {HTMLCanvasElement} */ (this.querySelector(".links"));
+    this.#card = new WeightCard(/** @type {HTMLElement} */ (this.querySelector(".weight-card")));
     this.addEventListener("pointermove", event => this.#point(event));
     this.addEventListener("pointerleave", () => { if (!this.#card.kept) this.#close(); });
     this.addEventListener("click", event => this.#click(event));
@@ -88,8 +92,8 @@ class NetworkDiagram extends HTMLElement {
       this.#colours = null;
       this.#redraw?.request();
     });
-    // A morph takes away what the server does not know of: sizes of canvases, the roving tabindex, the canvas and the card.
-    this.#changes.observe(this, { childList: true, subtree: true, attributeFilter: ["width", "tabindex", "data-layer", "data-unit", "data-label"] });
+    // A morph also takes away what the server does not know of, such as the roving tabindex.
+    this.#changes.observe(this, { childList: true, subtree: true, attributeFilter: ["tabindex", "data-layer", "data-unit", "data-label"] });
     for (const box of all(".diagram", this)) this.#sizes.observe(box); // also calls at once
     document.addEventListener("pointerdown", this.#outside);
   }
@@ -114,8 +118,6 @@ class NetworkDiagram extends HTMLElement {
   refresh() {
     const diagram = this.querySelector(".diagram");
     if (!diagram) return;
-    if (this.#canvas.parentElement !== diagram) diagram.append(this.#canvas);
-    if (this.#card.box.parentElement !== this) this.append(this.#card.box);
     const corner = diagram.getBoundingClientRect();
     /** @type {Map<number, Neuron[]>} */
     const layers = new Map();
@@ -136,7 +138,6 @@ class NetworkDiagram extends HTMLElement {
     this.#labels.hurry();
     this.#draw();
     this.#place();
-    this.#changes.takeRecords();
   }
 
   /** One neuron is reached by Tab, the others from it by arrow keys. @param {HTMLElement | null | undefined} current */
@@ -153,12 +154,11 @@ class NetworkDiagram extends HTMLElement {
     this.#lines();
     this.#card.show(input => this.#value(input));
     this.#labels.wish();
-    this.#changes.takeRecords();
   }
 
   #paint() {
-    const frame = this.#frame, side = frame?.neurons?.[0]?.maps.shape[1] ?? SIDE;
-    for (const element of all("[data-feature]", this)) {
+    const frame = this.#frame, seen = frame?.neurons?.find(({ layer }) => layer < 0), side = seen?.maps.shape[1] ?? SIDE;
+    for (const element of all(seen ? "[data-feature]:not([data-unit])" : "[data-feature]", this)) {
       const map = featureMap(element.dataset.feature ?? "", frame?.domain ?? DOMAIN, side);
       paint(mapOf(element), map, side, side, HEADROOM * largest(map));
     }
@@ -166,11 +166,12 @@ class NetworkDiagram extends HTMLElement {
       const { layer } = column[0], pack = frame?.neurons?.find(maps => maps.layer === layer)?.maps;
       if (!pack) continue;
       const { maps, width, height, largest: most } = stack(pack), limit = HEADROOM * limits.follow(`neurons ${layer}`, most);
+      const probabilities = column === this.#columns.at(-1) && frame?.mistakes; // numbers cannot be mistaken, only far off
       column.forEach(({ element }, unit) => {
         const map = maps[unit];
         if (!map) return; // the frame is of the network before the last change
         if (layer < 0) paint(mapOf(element), map, width, height, HEADROOM * largest(map));
-        else if (column === this.#columns.at(-1) && element.dataset.label) paint(mapOf(element), map.map(p => 2 * p - 1), width, height, HEADROOM);
+        else if (probabilities) paint(mapOf(element), map.map(p => 2 * p - 1), width, height, HEADROOM);
         else paint(mapOf(element), map, width, height, limit);
       });
     }
@@ -285,8 +286,8 @@ class NetworkDiagram extends HTMLElement {
 
   #leave() {
     const subject = this.#subject;
-    this.#close();
     if (subject) this.#columns[subject.column][subject.unit].element.focus();
+    this.#close(); // after the focus, for that opens it to read
   }
 
   // ---- Pointer and keys ---------------------------------------------------------------------------------------------------------

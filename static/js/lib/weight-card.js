@@ -17,13 +17,14 @@ const WIDE = 8; // entries; more of them stand in two columns
 /** `text` is what the field held last without having been typed. @typedef {{ input: number | null, figure: HTMLElement | null, field: HTMLInputElement | null, text: string }} Row */
 
 export class WeightCard {
-  box = make("div", { class: "weight-card", role: "group", hidden: true });
   /** Whether it stays, with fields, until it is closed. */
   kept = false;
   /** @type {Row[]} */ #rows = [];
   #fault = make("small", { class: "error", role: "alert" });
 
-  constructor() {
+  /** @param {HTMLElement} box */
+  constructor(box) {
+    this.box = box;
     this.box.addEventListener("keydown", event => this.#key(event));
     for (const name of ["input", "change"]) this.box.addEventListener(name, event => event.stopPropagation());
   }
@@ -41,7 +42,10 @@ export class WeightCard {
     this.box.hidden = false;
   }
 
+  /** What stands in a field that somebody is in counts, as it does when they go on to another. */
   close() {
+    const { activeElement } = document;
+    if (activeElement instanceof HTMLElement && this.box.contains(activeElement)) activeElement.blur();
     this.box.hidden = true;
     this.kept = false;
   }
