@@ -6,6 +6,7 @@ Encoded here, once, as a whole event of the stream.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from time import time
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -54,6 +55,7 @@ def plane_frame(inspection: Inspection, watch: str, step: int, wish: Mapping[str
         "view": "plane",
         "watch": watch,
         "step": step,
+        "taken": round(time() * 1000, 1),  # ms since 1970, so that a page can tell how old its picture is
         "domain": inspection.domain(columns),
         "outputs": None,
         "neuron": None,

@@ -49,7 +49,7 @@ interface LayerHistogram { layer: number; units: number; dead: number; weights: 
  * have the largest y in row 0. Lists of layers leave out what is too large for a frame, or no longer made of numbers.
  */
 interface PlaneFrame {
-  view: "plane"; watch: string; step: number; domain: [[number, number], [number, number]];
+  view: "plane"; watch: string; step: number; taken: number; domain: [[number, number], [number, number]];
   outputs: Pack | null;
   neuron: { layer: number; unit: number; map: Pack } | null;
   neurons: { layer: number; maps: Pack }[] | null;

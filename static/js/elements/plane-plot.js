@@ -14,7 +14,7 @@
  * answer instead of the network's. Events: `edited` { points: how many } after each edit that was written into the form.
  *
  * Three canvases: regions, which change with each frame; points, which seldom do; what is pointed at and is wrong. Each
- * painted frame leaves a performance mark "painted" with { step }.
+ * painted frame leaves a performance mark "painted" with { step, taken }.
  */
 
 import "./colour-scale.js";
@@ -244,7 +244,7 @@ class PlanePlot extends HTMLElement {
     this.#drawOverlay();
     if (this.#stale.regions && this.#frame) {
       performance.clearMarks("painted");
-      performance.mark("painted", { detail: { step: this.#frame.step } });
+      performance.mark("painted", { detail: { step: this.#frame.step, taken: this.#frame.taken } });
     }
     this.#stale = { regions: false, marks: false };
   }
