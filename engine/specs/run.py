@@ -117,14 +117,11 @@ class RunSpec:
         values["schedule"] = tagged(self.schedule)
         values["class_weights"] = None if self.class_weights is None else list(self.class_weights)
         values["dataset"] = tagged(self.dataset)
-        for name in ("features", "columns", "class_names"):
-            if name in values["dataset"]:
-                values["dataset"][name] = list(values["dataset"][name])
         return values
 
 
 def tagged(spec: Any) -> dict[str, Any]:
-    """A spec as a dict with its tag (`type` or `name`) first, as a person would write it."""
-    values = asdict(spec)
+    """A spec as a dict with its tag (`type` or `name`) first, as a person would write it, and lists where it has tuples."""
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(spec).items()}
     tag = "type" if "type" in values else "name"
     return {tag: values.pop(tag), **values}
