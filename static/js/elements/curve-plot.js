@@ -261,7 +261,7 @@ class CurvePlot extends HTMLElement {
     context.textBaseline = "top";
     context.textAlign = "center";
     const rule = colour("rule"), edge = colour("edge");
-    for (const tick of ticks(x0, x1, (box.right - box.left) / 80)) {
+    for (const tick of ticks(x0, x1, (box.right - box.left) / 50)) {
       const x = crisp(pixels(tick, 0)[0]);
       line(context, tick === 0 ? edge : rule, x, box.top, x, box.bottom);
       context.fillText(axisNumber(tick), x, box.bottom + 6 * size);

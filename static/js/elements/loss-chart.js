@@ -176,6 +176,9 @@ class LossChart extends HTMLElement {
     return this.#plot === "accuracy" ? [train, 3, 4] : [train, 3];
   }
 
+  /** Those of them that have a value somewhere: without points for testing there is no test loss. */
+  get #measured() { return this.#shown.filter(series => this.#curve.at(series)); }
+
   #ends() {
     return this.#shown.flatMap(series => {
       const end = this.#curve.at(series), look = LOOKS[series];
@@ -186,29 +189,27 @@ class LossChart extends HTMLElement {
   /** All series at one update. @param {number} [row] the newest one if nothing is pointed at */
   #read(row) {
     const step = this.#curve.data[0][row ?? this.#curve.data[0].length - 1];
-    write(this.#readout, step == null ? "Nothing is measured yet." : `Update ${integer(step)}: ` + this.#shown.map(series =>
+    write(this.#readout, step == null ? "Nothing is measured yet." : `Update ${integer(step)}: ` + this.#measured.map(series =>
       `${LOOKS[series].name} ${show(this.#plot, this.#curve.at(series, row)?.value)}`).join(", "));
   }
 
   #say() {
     const { data } = this.#curve, plot = this.#plot, name = plot === "loss" ? "Loss" : "Accuracy";
     if (!data[0].length) return this.#place.setAttribute("aria-label", `${name} against updates. Nothing is measured yet.`);
-    const parts = this.#shown.map(series => {
-      const first = data[series].find(v => v != null), end = this.#curve.at(series);
-      return end ? `${LOOKS[series].name} went from ${show(plot, first)} to ${show(plot, end.value)}` : "";
-    }).filter(Boolean);
+    const parts = this.#measured.map(series =>
+      `${LOOKS[series].name} went from ${show(plot, data[series].find(v => v != null))} to ${show(plot, this.#curve.at(series)?.value)}`);
     this.#place.setAttribute("aria-label", `${name} against updates ${integer(data[0][0])} to ${integer(data[0].at(-1))}: ${parts.join("; ")}. A table follows.`);
   }
 
   #fillTable() {
     if (!this.#details.open) return;
     const { data } = this.#curve, rows = data[0].length, plot = this.#plot, count = Math.min(TABLE_ROWS, rows);
-    const heads = ["Update", ...this.#shown.map(series => LOOKS[series].name)];
+    const heads = ["Update", ...this.#measured.map(series => LOOKS[series].name)];
     const body = make("tbody");
     for (let i = 0; i < count; i++) {
       const row = count < 2 ? 0 : Math.round(i * (rows - 1) / (count - 1));
       body.append(make("tr", {}, make("th", { scope: "row" }, integer(data[0][row])),
-        ...this.#shown.map(series => make("td", { class: "number" }, show(plot, this.#curve.at(series, row)?.value)))));
+        ...this.#measured.map(series => make("td", { class: "number" }, show(plot, this.#curve.at(series, row)?.value)))));
     }
     this.#table.replaceChildren(
       make("thead", {}, make("tr", {}, ...heads.map((head, k) => make("th", { scope: "col", class: k ? "number" : null }, head)))), body);

@@ -16,7 +16,7 @@ const SAY_EVERY = 5000; // ms
 /** These do not fall silent; a dead unit of theirs says the same everywhere. */
 const SATURATING = new Set(["tanh", "sigmoid"]);
 
-/** One histogram: a canvas and its ends in figures. @typedef {{ canvas: HTMLCanvasElement, ends: HTMLElement, of: string }} Spread */
+/** One histogram: a canvas and its ends in figures. @typedef {{ canvas: HTMLCanvasElement, ends: HTMLElement }} Spread */
 /** @typedef {{ name: string, dead: HTMLElement, weights: Spread, activations: Spread }} Row */
 
 class UnitHistograms extends HTMLElement {
@@ -68,8 +68,8 @@ class UnitHistograms extends HTMLElement {
 
   /** @param {LayerHistogram[]} layers */
   #build(layers) {
-    this.#rows = layers.map(({ layer }) => ({ name: this.#name(layer), dead: make("span"), weights: spread("weights"), activations: spread("activations") }));
-    this.#list.replaceChildren(...this.#rows.map(({ name, dead, weights, activations }) =>
+    this.#rows = layers.map(({ layer }) => ({ name: this.#name(layer), dead: make("span"), weights: spread(), activations: spread() }));
+    this.#list.replaceChildren(make("p", { class: "spread note" }, make("span", {}, "weights"), make("span", {}, "activations")), ...this.#rows.map(({ name, dead, weights, activations }) =>
       make("figure", { class: "figure" },
         make("figcaption", {}, make("b", {}, name), " ", dead),
         make("div", { class: "spread" }, ...[weights, activations].map(part => make("div", {}, part.canvas, part.ends))))));
@@ -97,8 +97,8 @@ class UnitHistograms extends HTMLElement {
   }
 }
 
-/** @param {string} of @returns {Spread} */
-const spread = of => ({ of, canvas: make("canvas", { role: "img", "aria-label": of }), ends: make("p", { class: "note" }, of) });
+/** @returns {Spread} */
+const spread = () => ({ canvas: make("canvas", { role: "img" }), ends: make("p", { class: "note" }) });
 
 /** The bin that has most. @param {Histogram} histogram */
 function fullest({ low, high, counts }) {
@@ -112,9 +112,9 @@ const words = (name, of, histogram) => histogram
   : `${name}: no ${of}.`;
 
 /** @param {Spread} spread @param {Histogram | null} histogram */
-function bars({ canvas, ends, of }, histogram) {
+function bars({ canvas, ends }, histogram) {
   const { context, width, height } = surface(canvas);
-  write(ends, histogram ? `${of} ${range(histogram.low, histogram.high)}` : "");
+  write(ends, histogram ? range(histogram.low, histogram.high) : "");
   if (!histogram || !width) return;
   const { low, high, counts } = histogram, most = Math.max(1, ...counts), bin = (high - low) / counts.length, wide = width / counts.length;
   const positive = colour("positive"), negative = colour("negative");

@@ -48,6 +48,7 @@ def test_without_test_points_the_curve_tells_of_training_alone(bench: Bench) -> 
     page = bench.open(CHART, "elements/loss-chart.js")
     page.wait_for_selector(".uplot")
     page.evaluate(FILL, {"step": [0, 100], "train_loss": [0.9, 0.5]})
+    bench.until("document.querySelector('.readout').textContent === 'Update 100: training 0.500'")
     bench.until("document.querySelector('[data-plot]').ariaLabel.includes('0.900 to 0.500. A table')")
 
 
@@ -112,10 +113,7 @@ def test_histograms_are_blue_above_zero_and_orange_below_and_say_where_most_are(
     assert page.locator("unit-histograms canvas").first.get_attribute("aria-label") == (
         "Layer 1: weights from −1.00 to 1.00, most in −1.00 … −0.90."
     )
-    assert page.locator("unit-histograms .note").all_inner_texts() == [
-        "weights −1.00 … 1.00",
-        "activations 0.00 … 2.00",
-    ]
+    assert page.locator("unit-histograms figure .note").all_inner_texts() == ["−1.00 … 1.00", "0.00 … 2.00"]
 
 
 def test_a_network_that_grew_has_a_row_more(bench: Bench) -> None:
