@@ -16,7 +16,7 @@ from app.errors import NotFound, Unprocessable
 from engine.datasets.base import ImageDataset
 from engine.datasets.mnist import FOLDER, load_mnist
 from engine.datasets.table import encode_rows, read_csv
-from engine.errors import DatasetError
+from engine.errors import DatasetError, SpecError
 from engine.specs import DIGITS, LETTERS, MnistSpec, Split, TableSpec, tagged
 from engine.specs.tables import check_table
 
@@ -93,7 +93,10 @@ class Datasets:
             values=await asyncio.to_thread(encode_rows, points),
             target="class" if classes else "target",
         )
-        check_table(spec)
+        try:
+            check_table(spec)
+        except SpecError as error:
+            raise Unprocessable(str(error), field="/points") from None
         return {
             "dataset": tagged(spec),
             "rows": len(points),

@@ -11,9 +11,21 @@ import pytest
 
 from app.routes.api.answering import json_pieces
 from app.services.datasets import Datasets
+from app.workers.messages import WeightChange
 from engine.datasets.mnist import FOLDER
 from engine.presets import PRESETS
-from engine.specs import LAYER_SPECS, Adam, AdamW, Cosine, Dense, MnistSpec, RunSpec, StopSpec
+from engine.specs import (
+    LAYER_SPECS,
+    MAX_TABLE_NUMBERS,
+    Adam,
+    AdamW,
+    Cosine,
+    Dense,
+    MnistSpec,
+    RunSpec,
+    StopSpec,
+    TableSpec,
+)
 from tests.app.double import RunsDouble, app_with, client_of
 
 pytestmark = pytest.mark.anyio
@@ -259,3 +271,114 @@ async def test_a_network_is_previewed_and_its_first_problem_named() -> None:
     assert bad["field"] == "/network/0/pool_size"
     assert [layer["problem"] != "" for layer in bad["layers"]] == [True, False]
     assert "9 outputs" in few["problem"]
+
+
+# ---- Specs, weights and points ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("query", "keep"), [("", "nothing"), ("?keep=weights", "weights"), ("?keep=nothing", "nothing")])
+async def test_a_spec_can_be_fetched_and_put_back(query: str, keep: str) -> None:
+    runs = RunsDouble()
+    async with client_of(app_with(runs)) as client:
+        run = (await client.post("/api/runs", json={})).json()["id"]
+        spec = (await client.get(f"/api/runs/{run}/spec")).json()
+        assert (await client.put(f"/api/runs/{run}/spec{query}", json=spec)).status_code == 200
+    assert runs.commands[-1] == ("respec", (RunSpec(), keep))
+
+
+async def test_a_largest_table_fits_into_a_request() -> None:
+    table = TableSpec(columns=tuple("abcdefghi"), values=base64.b64encode(bytes(4 * MAX_TABLE_NUMBERS)).decode())
+    spec = RunSpec(dataset=table, network=(Dense(units=2),)).to_dict()
+    assert await created(spec) == RunSpec(dataset=table, network=(Dense(units=2),))
+
+
+async def test_weights_come_through() -> None:
+    runs = RunsDouble()
+    changes = [{"unit": 0, "input": 1, "value": 0.5}, {"unit": 3, "input": None, "value": -1}]
+    async with client_of(app_with(runs)) as client:
+        run = (await client.post("/api/runs", json={})).json()["id"]
+        address = f"/api/runs/{run}/layers/2/weights"
+        assert (await client.put(address, json={"changes": changes})).status_code == 200
+        for wrong in (
+            {"changes": []},
+            {"changes": [changes[0]] * 2_049},
+            {"changes": [{**changes[0], "value": 1.1e6}]},
+            {"changes": [{**changes[0], "unit": -1}]},
+            {"changes": [{"unit": 0, "value": 1.0}]},
+        ):
+            assert (await client.put(address, json=wrong)).status_code == 422
+        assert (await client.put(address, content=b'{"changes": [{"unit": 0, "input": 0, "value": NaN}]}')).status_code >= 400
+        assert (await client.put(address, json={"changes": [changes[0]] * 2_048})).status_code == 200
+    assert runs.commands[1] == ("set_weights", (2, (WeightChange(0, 1, 0.5), WeightChange(3, None, -1.0))))
+    assert len(runs.commands) == 3
+
+
+async def test_a_boundary_is_asked_for_in_the_query() -> None:
+    runs = RunsDouble()
+    async with client_of(app_with(runs)) as client:
+        run = (await client.post("/api/runs", json={})).json()["id"]
+        address = f"/api/runs/{run}/boundary"
+        assert (await client.get(address)).json()["probabilities"] == [[[0.5]]]
+        assert (await client.get(f"{address}?resolution=20&layer=-1&unit=1&columns=3,1")).status_code == 200
+        for wrong in ("resolution=201", "resolution=1", "layer=0", "unit=0", "layer=-2&unit=0", "columns=1", "columns=a,b"):
+            assert (await client.get(f"{address}?{wrong}")).status_code == 422, wrong
+    assert [options for name, options in runs.commands if name == "boundary"] == [
+        {"resolution": 100, "layer": None, "unit": None, "columns": (0, 1)},
+        {"resolution": 20, "layer": -1, "unit": 1, "columns": (3, 1)},
+    ]
+
+
+async def test_points_come_as_json_or_as_a_file() -> None:
+    async with client_of(app_with()) as client:
+        run = (await client.post("/api/runs", json={})).json()["id"]
+        points = (await client.get(f"/api/runs/{run}/points")).json()
+        file = await client.get(f"/api/runs/{run}/points?format=csv")
+    assert file.headers["content-disposition"] == f'attachment; filename="points-{run}.csv"'
+    header, *rows = file.text.splitlines()
+    assert header == "x,y,class"
+    classes = [points["classes"][label] for label in points["labels"]]
+    expected = [f"{x:g},{y:g},{name}" for (x, y), name in zip(points["values"], classes, strict=True)]
+    assert [",".join(f"{float(cell):g}" for cell in row.split(",")[:2]) for row in rows] == [
+        row.rpartition(",")[0] for row in expected
+    ]
+    assert [row.rpartition(",")[2] for row in rows] == classes
+
+
+async def test_a_table_is_read_as_csv_or_as_points() -> None:
+    async with client_of(app_with()) as client:
+        address, kind = "/api/datasets", {"content-type": "text/csv; charset=utf-8"}
+        text = "\ufeffa;b;k;n\r\n1,5;2;x;1\r\n2;3;y;oops\r\n4;5;x;3\r\n"
+        table = (await client.post(address, content=text.encode(), headers=kind)).json()
+        assert (table["rows"], table["columns"], table["numeric"]) == (2, ["a", "b", "k", "n"], ["a", "b", "n"])
+        assert [row["line"] for row in table["rejected"]] == [3]
+        chosen = await client.post(f"{address}?target=k&columns=b,a", content=text.encode(), headers=kind)
+        assert chosen.json()["dataset"]["columns"] == ["b", "a"]
+        assert chosen.json()["dataset"]["class_names"] == ["x", "y"]
+        painted = await client.post(address, json={"points": [[0, 1, 0], [1, 0, 1]]})
+        assert painted.json()["dataset"]["class_names"] == ["A", "B"]
+        run = await client.post("/api/runs", json={"dataset": painted.json()["dataset"], "network": [{"type": "dense", "units": 2}]})
+        assert run.status_code == 201, run.text
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "query", "status", "field"),
+    [
+        (b"", "text/csv", "", 422, None),
+        (b"\xff\xfe1,2", "text/csv", "", 400, None),
+        (b"a,b,c\n1,2,x\n1,3,y", "text/csv", "?columns=a,zz", 422, "/columns"),
+        (b"a,b,c\n1,2,x\n1,3,y", "text/csv", "?target=zz", 422, "/target"),
+        (b"1,2,0\n", "text/plain", "", 415, None),
+        (b"{}", "application/json", "", 422, "/points"),
+        (b'{"points": [[0, 1]]}', "application/json", "", 422, "/points/0"),
+        (b'{"points": [[0, 1, 2]], "classes": ["A", "B"]}', "application/json", "", 422, "/points"),
+        (b'{"points": [[0, 1, NaN]]}', "application/json", "", 400, None),
+        (b'{"points": [[0, 1, 0]], "more": 1}', "application/json", "", 422, "/more"),
+    ],
+)
+async def test_what_is_no_table_is_refused_in_words(
+    content: bytes, kind: str, query: str, status: int, field: str | None
+) -> None:
+    async with client_of(app_with()) as client:
+        response = await client.post(f"/api/datasets{query}", content=content, headers={"content-type": kind})
+    assert (response.status_code, response.json()["field"]) == (status, field), response.text
+    assert response.json()["detail"]

@@ -55,6 +55,15 @@ async def test_a_form_over_the_limit_is_refused_in_the_same_shape() -> None:
     assert response.json()["code"] == "too_large"
 
 
+async def test_a_table_may_be_larger() -> None:
+    async with client_of(app_with(table_bytes=500_000)) as client:
+        row = b"1.0000,2.0000,red\n2.0000,1.0000,blue\n"
+        table = b"x,y,c\n" + row + b"\n" * (500_000 - 6 - len(row))
+        for body, status in ((table, 200), (table + b"\n", 413)):
+            response = await client.post("/api/datasets", content=pieces(body), headers={"content-type": "text/csv"})
+            assert response.status_code == status, response.text
+
+
 async def test_a_model_may_be_larger() -> None:
     runs = RunsDouble()
     async with client_of(app_with(runs, model_bytes=400_000)) as client:
