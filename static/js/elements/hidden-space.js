@@ -39,6 +39,7 @@ class HiddenSpace extends HTMLElement {
   #next = make("button", { class: "button quiet square", type: "button", "aria-label": "Next pair of neurons", title: "Next pair of neurons" }, "→");
   #canvas = make("canvas", { role: "img" });
   #caption = make("p", { class: "note" });
+  #network = "";
   /** @type {Choice[]} */ #choices = [];
   /** @type {View | null} */ #view = null;
   /** @type {PlaneFrame | null} */ #frame = null;
@@ -79,6 +80,7 @@ class HiddenSpace extends HTMLElement {
 
   get points() { return this.#set; }
   set points(set) {
+    if (set === this.#set) return;
     this.#set?.removeEventListener("change", this.#changed);
     this.#set = set;
     set?.addEventListener("change", this.#changed);
@@ -87,6 +89,9 @@ class HiddenSpace extends HTMLElement {
 
   /** @param {Record<string, unknown>[]} network the layers as the run has them */
   describe(network) {
+    const text = JSON.stringify(network);
+    if (text === this.#network) return;
+    this.#network = text;
     const dense = network.map(({ type, units }, layer) => ({ type, layer, units: Number(units) })).filter(({ type }) => type === "dense");
     this.#choices = dense.map(({ layer, units }, i) => ({ layer, number: i + 1, units, last: i === dense.length - 1 })).filter(({ units }) => units > 1);
     this.#choose(this.#asked());

@@ -103,6 +103,7 @@ class PlanePlot extends HTMLElement {
 
   get points() { return this.#set; }
   set points(set) {
+    if (set === this.#set) return;
     this.#set?.removeEventListener("change", this.#changed);
     this.#set = set;
     set?.addEventListener("change", this.#changed);

@@ -28,14 +28,16 @@ export function boundaries(maps, width, height) {
   const { winner, first, second } = ranking(maps);
   /** @param {number} k @param {number} i by how much class k is ahead of all others */
   const margin = (k, i) => maps[k][i] - (winner[i] === k ? second[i] : first[i]);
+  /** @param {number} k @param {number} x @param {number} y @param {number} i */
+  const edge = (k, x, y, i) => cross(lines, x, y, margin(k, i), margin(k, i + 1), margin(k, i + width + 1), margin(k, i + width));
   for (let y = 0; y + 1 < height; y++) {
     for (let x = 0, i = y * width; x + 1 < width; x++, i++) {
-      const corners = [i, i + 1, i + width + 1, i + width], here = new Set(corners.map(j => winner[j]));
-      if (here.size === 1) continue;
-      for (const k of here) {
-        const [a, b, c, d] = corners.map(j => margin(k, j));
-        cross(lines, x, y, a, b, c, d);
-      }
+      const a = winner[i], b = winner[i + 1], c = winner[i + width + 1], d = winner[i + width];
+      if (a === b && a === c && a === d) continue;
+      edge(a, x, y, i);
+      if (b !== a) edge(b, x, y, i);
+      if (c !== a && c !== b) edge(c, x, y, i);
+      if (d !== a && d !== b && d !== c) edge(d, x, y, i);
     }
   }
   return lines;
@@ -69,16 +71,16 @@ export function ranking(maps) {
 function cross(lines, x, y, a, b, c, d) {
   const sides = (a > 0 ? 1 : 0) | (b > 0 ? 2 : 0) | (c > 0 ? 4 : 0) | (d > 0 ? 8 : 0);
   if (sides === 0 || sides === 15) return;
-  const top = [x + a / (a - b), y], right = [x + 1, y + b / (b - c)], bottom = [x + d / (d - c), y + 1], left = [x, y + a / (a - d)];
+  const top = x + a / (a - b), right = y + b / (b - c), bottom = x + d / (d - c), left = y + a / (a - d);
   switch (sides < 8 ? sides : 15 - sides) {
-    case 1: lines.push(...left, ...top); break;
-    case 2: lines.push(...top, ...right); break;
-    case 3: lines.push(...left, ...right); break;
-    case 4: lines.push(...right, ...bottom); break;
-    case 6: lines.push(...top, ...bottom); break;
-    case 7: lines.push(...left, ...bottom); break;
+    case 1: lines.push(x, left, top, y); break;
+    case 2: lines.push(top, y, x + 1, right); break;
+    case 3: lines.push(x, left, x + 1, right); break;
+    case 4: lines.push(x + 1, right, bottom, y + 1); break;
+    case 6: lines.push(top, y, bottom, y + 1); break;
+    case 7: lines.push(x, left, bottom, y + 1); break;
     case 5:
-      if (a + b + c + d > 0 === sides < 8) lines.push(...left, ...bottom, ...top, ...right);
-      else lines.push(...left, ...top, ...right, ...bottom);
+      if (a + b + c + d > 0 === sides < 8) lines.push(x, left, bottom, y + 1, top, y, x + 1, right);
+      else lines.push(x, left, top, y, x + 1, right, bottom, y + 1);
   }
 }

@@ -4,7 +4,6 @@
  * and then stamped, so that 5,000 points cost a millisecond or two. And what stands beside them: ticks, small words.
  */
 
-import { surface } from "./painting.js";
 import { colour, palette, token } from "./palette.js";
 
 /** @typedef {import("./plane-points.js").Point} Point */
@@ -69,11 +68,22 @@ export function ticks(low, high, wanted) {
   return Array.from({ length: to - from + 1 }, (_, i) => Number(((from + i) * step).toPrecision(12)));
 }
 
-/** A clean canvas as fine as the screen, ready for small words. @param {HTMLCanvasElement} canvas */
+/**
+ * A clean canvas as fine as the screen, ready for small words. It keeps its store for as long as it keeps its size, because
+ * it is asked for ten times a second.
+ * @param {HTMLCanvasElement} canvas
+ */
 export function lettered(canvas) {
-  const made = surface(canvas);
-  made.context.font = `${11 / 16 * parseFloat(getComputedStyle(document.documentElement).fontSize)}px ${getComputedStyle(document.body).fontFamily}`;
-  return made;
+  const { clientWidth: width, clientHeight: height } = canvas, ratio = devicePixelRatio || 1, context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const across = Math.round(width * ratio), down = Math.round(height * ratio);
+  if (canvas.width !== across || canvas.height !== down) {
+    canvas.width = across;
+    canvas.height = down;
+  } else context.reset();
+  context.scale(ratio, ratio);
+  context.lineJoin = context.lineCap = "round";
+  context.font = `${11 / 16 * parseFloat(getComputedStyle(document.documentElement).fontSize)}px ${getComputedStyle(document.body).fontFamily}`;
+  return { context, width, height };
 }
 
 /** Small words that can be read over any colour. @param {CanvasRenderingContext2D} context @param {string} text @param {number} x @param {number} y */

@@ -11,28 +11,34 @@ const STOPS = {
 
 /** @type {HTMLElement | null} */
 let probe = null;
+/** @type {Map<string, number[]>} */
+const tokens = new Map();
 
 /**
  * A token's used colour, red green blue 0..255. Custom properties keep light-dark() unresolved in getPropertyValue; the
- * colour of an element does not.
- * @param {string} name @returns {number[]}
+ * colour of an element does not. Kept until the theme changes: each asking costs a calculation of styles.
+ * @param {string} name @returns {readonly number[]}
  */
 export function token(name) {
+  const kept = tokens.get(name);
+  if (kept) return kept;
   if (!probe) {
     probe = document.createElement("span");
     probe.hidden = true;
     document.body.append(probe);
   }
   probe.style.setProperty("color", `var(--${name})`);
-  return (getComputedStyle(probe).color.match(/[\d.]+/g) ?? ["0", "0", "0"]).slice(0, 3).map(Number);
+  const found = (getComputedStyle(probe).color.match(/[\d.]+/g) ?? ["0", "0", "0"]).slice(0, 3).map(Number);
+  tokens.set(name, found);
+  return found;
 }
 
 /** The same as CSS text. @param {string} name @param {number} [alpha] */
 export const colour = (name, alpha = 1) => `rgb(${token(name).join(" ")} / ${alpha})`;
 
-/** @param {number[]} rgb */
+/** @param {readonly number[]} rgb */
 const linear = rgb => rgb.map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-/** @param {number[]} rgb */
+/** @param {readonly number[]} rgb */
 const gamma = rgb => rgb.map(v => 255 * (v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055));
 /** @param {number[][]} matrix @param {number[]} vector */
 const times = (matrix, vector) => matrix.map(row => row.reduce((sum, a, i) => sum + a * vector[i], 0));
@@ -40,7 +46,7 @@ const times = (matrix, vector) => matrix.map(row => row.reduce((sum, a, i) => su
 const TO_LMS = [[.4122214708, .5363325363, .0514459929], [.2119034982, .6806995451, .1073969566], [.0883024619, .2817188376, .6299787005]];
 const TO_RGB = [[4.0767416621, -3.3077115913, .2309699292], [-1.2684380046, 2.6097574011, -.3413193965], [-.0041960863, -.7034186147, 1.7076147010]];
 // OKLab's last step is linear, so that interpolation gives the same without it.
-/** @param {number[]} rgb */
+/** @param {readonly number[]} rgb */
 const toLab = rgb => times(TO_LMS, linear(rgb)).map(Math.cbrt);
 /** @param {number[]} lab */
 const fromLab = lab => gamma(times(TO_RGB, lab.map(v => v ** 3)).map(v => Math.min(1, Math.max(0, v))));
@@ -69,6 +75,7 @@ export function palette(name) {
 /** @type {Set<() => void>} */
 const listeners = new Set();
 function changed() {
+  tokens.clear();
   tables.clear();
   for (const listener of listeners) listener();
 }

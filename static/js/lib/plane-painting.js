@@ -133,12 +133,20 @@ export class Painting {
     const place = this.#host.place(event);
     this.#host.look(place, "pointer");
     if (event.pointerId !== this.#pointer) return;
-    if (this.#doing === "spray") {
-      if (this.#distance(place, this.#from) < REACH.spray / 2) return;
-      this.#from = place;
-      this.#spray(place);
-    } else if (this.#doing === "erase") this.#rub(place);
-    else if (this.grabbed) this.#carry(place);
+    if (this.#doing === "spray" || this.#doing === "erase") this.#stroke(place);
+    else if (this.#doing === "move" && this.grabbed) this.#carry(place);
+  }
+
+  /** The brush goes all the way from where it was: a quick pointer is not seen everywhere. @param {Place} place */
+  #stroke(place) {
+    const [x, y] = this.#from, steps = Math.floor(this.#distance(place, this.#from) / (REACH.spray / 2));
+    if (!steps) return;
+    for (let i = 1; i <= steps; i++) {
+      /** @type {Place} */ const between = [x + (place[0] - x) * i / steps, y + (place[1] - y) * i / steps];
+      if (this.#doing === "spray") this.#spray(between);
+      else this.#rub(between);
+    }
+    this.#from = place;
   }
 
   /** @param {PointerEvent} event */

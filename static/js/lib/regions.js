@@ -10,16 +10,15 @@ import { palette, token } from "./palette.js";
 /** @typedef {"soft" | "hard"} Look */
 
 const STRENGTH = 0.4; // of a class's colour where the network is certain
-const FINE = 400; // pixels of a side that hard edges are worked out for; smoothing then hides their steps
-const FINE_MANY = 300; // the same with more than two classes, each of which costs as much
+const FINE = 400; // pixels of a side, at least, that hard edges are worked out for; smoothing then hides their steps
 
-/** @param {number[]} from @param {number[]} to @param {number} share @returns {number} a pixel in the byte order of ImageData */
+/** @param {readonly number[]} from @param {readonly number[]} to @param {number} share @returns {number} a pixel in the byte order of ImageData */
 function mix(from, to, share) {
   const [r, g, b] = from.map((v, i) => Math.round(v + (to[i] - v) * share));
   return (255 << 24 | b << 16 | g << 8 | r) >>> 0;
 }
 
-/** @param {number} count @returns {number[][]} */
+/** @param {number} count */
 export const classColours = count => [..."abcdef"].slice(0, count).map(letter => token(`class-${letter}`));
 
 /**
@@ -32,27 +31,8 @@ export function between(map, width, height, x, y) {
   return (map[k] * (1 - fx) + map[k + 1] * fx) * (1 - fy) + (map[k + width] * (1 - fx) + map[k + width + 1] * fx) * fy;
 }
 
-/** The same grid with more cells. @param {Stack} stack @param {number} side at least so many @returns {Stack} */
-function finer(stack, side) {
-  const { width, height } = stack, factor = Math.ceil(side / width);
-  if (factor <= 1) return stack;
-  const maps = stack.maps.map(map => {
-    const fine = new Float32Array(width * height * factor * factor);
-    for (let y = 0, i = 0; y < height * factor; y++) {
-      const cy = Math.min(height - 1, Math.max(0, (y + 0.5) / factor - 0.5)), j = Math.min(height - 2, Math.floor(cy)), fy = cy - j, row = j * width;
-      for (let x = 0; x < width * factor; x++, i++) {
-        const cx = Math.min(width - 1, Math.max(0, (x + 0.5) / factor - 0.5)), k = Math.min(width - 2, cx | 0), fx = cx - k, at = row + k;
-        const above = map[at] + (map[at + 1] - map[at]) * fx, below = map[at + width] + (map[at + width + 1] - map[at + width]) * fx;
-        fine[i] = above + (below - above) * fy;
-      }
-    }
-    return fine;
-  });
-  return { ...stack, maps, width: width * factor, height: height * factor };
-}
-
-/** @param {Stack} stack its size is the image's @returns {{ image: ImageData, pixels: Uint32Array }} */
-function blank({ width, height }) {
+/** @param {number} width @param {number} height */
+function blank(width, height) {
   const image = new ImageData(width, height);
   return { image, pixels: new Uint32Array(image.data.buffer) };
 }
@@ -62,30 +42,28 @@ function blank({ width, height }) {
  * @param {Stack} stack @param {Look} look @returns {ImageData}
  */
 export function classRegions(stack, look) {
-  const paper = token("map-zero"), hard = look === "hard", count = stack.maps.length;
-  const used = hard ? finer(stack, count > 1 ? FINE_MANY : FINE) : stack, { image, pixels } = blank(used);
-  if (count === 1) {
-    const [a, b] = classColours(2), map = used.maps[0];
-    const table = Uint32Array.from({ length: 256 }, (_, i) => mix(paper, i > 127 ? a : b, STRENGTH * (hard ? 1 : Math.abs(i / 127.5 - 1))));
+  const paper = token("map-zero"), { maps } = stack, colours = classColours(Math.max(2, maps.length));
+  if (look === "hard") return flatRegions(stack, colours.map(rgb => mix(paper, rgb, STRENGTH)), 0.5);
+  const { image, pixels } = blank(stack.width, stack.height);
+  if (maps.length === 1) {
+    const table = Uint32Array.from({ length: 256 }, (_, i) => mix(paper, colours[i > 127 ? 0 : 1], STRENGTH * Math.abs(i / 127.5 - 1))), [map] = maps;
     for (let i = 0; i < pixels.length; i++) pixels[i] = table[map[i] * 255 + 0.5 | 0];
     return image;
   }
-  const colours = classColours(count), { winner, first } = ranking(used.maps);
-  if (hard) {
-    const flat = colours.map(rgb => mix(paper, rgb, STRENGTH));
-    for (let i = 0; i < pixels.length; i++) pixels[i] = flat[winner[i]];
-    return image;
-  }
-  for (let i = 0; i < pixels.length; i++) {
-    const share = STRENGTH * (first[i] - 1 / count) / (1 - 1 / count);
-    let r = 0, g = 0, b = 0;
-    for (let k = 0; k < count; k++) {
-      const p = used.maps[k][i], rgb = colours[k];
-      r += p * rgb[0];
-      g += p * rgb[1];
-      b += p * rgb[2];
+  const { first } = ranking(maps), even = 1 / maps.length, red = new Float32Array(pixels.length), green = new Float32Array(pixels.length), blue = new Float32Array(pixels.length);
+  maps.forEach((map, k) => {
+    const [r, g, b] = colours[k];
+    for (let i = 0; i < map.length; i++) {
+      const p = map[i];
+      red[i] += p * r;
+      green[i] += p * g;
+      blue[i] += p * b;
     }
-    pixels[i] = (255 << 24 | paper[2] + (b - paper[2]) * share << 16 | paper[1] + (g - paper[1]) * share << 8 | paper[0] + (r - paper[0]) * share) >>> 0;
+  });
+  const [r, g, b] = paper;
+  for (let i = 0; i < pixels.length; i++) {
+    const share = STRENGTH * (first[i] - even) / (1 - even);
+    pixels[i] = (255 << 24 | b + (blue[i] - b) * share << 16 | g + (green[i] - g) * share << 8 | r + (red[i] - r) * share) >>> 0;
   }
   return image;
 }
@@ -95,10 +73,39 @@ export function classRegions(stack, look) {
  * @param {Stack} stack of one map @param {number} limit the number that gets the last colour @param {Look} look @returns {ImageData}
  */
 export function signedRegions(stack, limit, look) {
-  const hard = look === "hard", used = hard ? finer(stack, FINE) : stack, { image, pixels } = blank(used), table = palette("signed");
-  const map = used.maps[0], slope = limit > 0 ? 127.5 / limit : 0;
-  for (let i = 0; i < pixels.length; i++) {
-    pixels[i] = hard ? table[map[i] < 0 ? 64 : 191] : table[Math.max(0, Math.min(255, Math.round(127.5 + slope * map[i])))];
+  const table = palette("signed"), [map] = stack.maps, slope = limit > 0 ? 127.5 / limit : 0;
+  if (look === "hard") return flatRegions(stack, [table[191], table[64]], 0);
+  const { image, pixels } = blank(stack.width, stack.height);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = table[Math.max(0, Math.min(255, Math.round(127.5 + slope * map[i])))];
+  return image;
+}
+
+/**
+ * One colour for each winner, with edges finer than the grid: where the four numbers round a place disagree, those between
+ * them are asked. Everywhere else, which is nearly everywhere, nothing is to be calculated.
+ * @param {Stack} stack @param {number[]} colours pixels @param {number} level of a single map, above which the first colour wins
+ * @returns {ImageData}
+ */
+function flatRegions({ maps, width, height }, colours, level) {
+  const factor = Math.ceil(FINE / width), { image, pixels } = blank(width * factor, height * factor), single = maps.length === 1;
+  const winner = single ? Uint8Array.from(maps[0], v => v > level ? 0 : 1) : ranking(maps).winner;
+  const across = Array.from({ length: width * factor }, (_, x) => (x + 0.5) / factor - 0.5), last = width - 1;
+  for (let y = 0, i = 0; y < height * factor; y++) {
+    const cy = Math.min(height - 1, Math.max(0, (y + 0.5) / factor - 0.5)), above = Math.floor(cy) * width, below = Math.min(height - 1, Math.floor(cy) + 1) * width, fy = cy - Math.floor(cy);
+    for (let x = 0; x < across.length; x++, i++) {
+      const cx = Math.min(last, Math.max(0, across[x])), left = cx | 0, right = Math.min(last, left + 1), fx = cx - left;
+      const a = above + left, b = above + right, c = below + left, d = below + right, one = winner[a];
+      if (one === winner[b] && one === winner[c] && one === winner[d]) {
+        pixels[i] = colours[one];
+        continue;
+      }
+      let best = single ? level : -Infinity, found = single ? 1 : 0;
+      for (let k = 0; k < maps.length; k++) {
+        const map = maps[k], p = (map[a] * (1 - fx) + map[b] * fx) * (1 - fy) + (map[c] * (1 - fx) + map[d] * fx) * fy;
+        if (p > best) [best, found] = [p, k];
+      }
+      pixels[i] = colours[found];
+    }
   }
   return image;
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,11 +126,19 @@ class Plot:
     def said(self) -> str:
         return self.page.locator("plane-plot [role=status]").inner_text()
 
-    def sent(self, count: int) -> dict[str, str]:
-        """The form as it was when it heard of the last of `count` edits."""
-        self.bench.until(f"edits.length === {count}")
-        last: dict[str, str] = self.page.evaluate("edits.at(-1)")
-        return last
+    def sent(self, when: Callable[[dict[str, str]], bool] = lambda _: True, *, after: int = 0) -> dict[str, str]:
+        """The form as the newest edit left it, once more than `after` edits were told and it is as expected."""
+        end = time.monotonic() + 10
+        while True:
+            count, form = self.page.evaluate("[edits.length, edits.at(-1)]")
+            if count > after and when(form):
+                return dict(form)
+            assert time.monotonic() < end, f"the form did not hear of it: {count} edits, last {form}"
+            self.page.wait_for_timeout(30)
+
+    @property
+    def edits(self) -> int:
+        return int(self.page.evaluate("edits.length"))
 
     def pixel(self, x: float, y: float, *, canvas: int = 0, right: float = 0, down: float = 0) -> tuple[int, ...]:
         """Red, green, blue, opacity at a place; `right` and `down` of it in CSS pixels. Canvases: regions, points, overlay."""
