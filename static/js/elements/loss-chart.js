@@ -103,6 +103,16 @@ class LossChart extends HTMLElement {
     this.#rebuild();
   }
 
+  /** Where a number is learned there is no accuracy to choose. @param {boolean} known */
+  offerAccuracy(known) {
+    const accuracy = this.querySelector("[name=plot][value=accuracy]"), loss = this.querySelector("[name=plot][value=loss]");
+    if (!(accuracy instanceof HTMLInputElement) || !(loss instanceof HTMLInputElement)) return;
+    accuracy.closest("fieldset")?.toggleAttribute("hidden", !known);
+    if (known || !accuracy.checked) return;
+    loss.checked = true;
+    this.#rebuild();
+  }
+
   get #plot() { return this.#chosen("plot") === "accuracy" ? "accuracy" : "loss"; }
   get #log() { return this.#plot === "loss" && (this.querySelector("[name=log]") instanceof HTMLInputElement ? /** @type {HTMLInputElement} */ (this.querySelector("[name=log]")).checked : false); }
   get #smoothing() { return Number(this.#chosen("smoothing") ?? 0); }

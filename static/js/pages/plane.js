@@ -96,6 +96,7 @@ function took(state) {
     limits.clear();
   }
   figures.set({ ...state.metrics, step: state.step, examples: state.examples, epoch: state.epoch, seconds: state.seconds });
+  /** @type {import("../elements/loss-chart.js").LossChart | null} */ (one("loss-chart"))?.offerAccuracy(state.dataset.classes.length > 0);
   void points.follow(state.id, state.dataset.digest ?? "");
   equip();
   watch?.announce();

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.browser
 
 # ---- Curve of both splits ----------------------------------------------------------------------------------------------
 
-CHART = """<loss-chart series="train test"><label><input type=radio name=plot value=loss checked></label>
-<label><input type=radio name=plot value=accuracy></label><div class="plot wide" data-plot></div></loss-chart>"""
+CHART = """<loss-chart series="train test"><fieldset><label><input type=radio name=plot value=loss checked></label>
+<label><input type=radio name=plot value=accuracy></label></fieldset><div class="plot wide" data-plot></div></loss-chart>"""
 FILL = """rows => {
   const chart = document.querySelector('loss-chart');
   chart.points.append(rows);
@@ -50,6 +50,19 @@ def test_without_test_points_the_curve_tells_of_training_alone(bench: Bench) -> 
     page.evaluate(FILL, {"step": [0, 100], "train_loss": [0.9, 0.5]})
     bench.until("document.querySelector('.readout').textContent === 'Update 100: training 0.500'")
     bench.until("document.querySelector('[data-plot]').ariaLabel.includes('0.900 to 0.500. A table')")
+
+
+def test_where_a_number_is_learned_accuracy_cannot_be_chosen(bench: Bench) -> None:
+    page = bench.open(CHART, "elements/loss-chart.js")
+    page.wait_for_selector(".uplot")
+    page.evaluate(FILL, {"step": [100], "train_loss": [0.5], "train_accuracy": [0.75]})
+    page.check("[value=accuracy]")
+    bench.until("document.querySelector('.readout').textContent.includes('training 75.00')")
+    page.eval_on_selector("loss-chart", "chart => chart.offerAccuracy(false)")
+    bench.until("document.querySelector('.readout').textContent === 'Update 100: training 0.500'")
+    assert not page.is_visible("fieldset")
+    page.eval_on_selector("loss-chart", "chart => chart.offerAccuracy(true)")
+    assert page.is_visible("fieldset")
 
 
 # ---- Histograms of the units -------------------------------------------------------------------------------------------
