@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.deps import RunsService, SettingsInUse
 from app.routes.builder import build, draft_of_run, layer_of
 from app.routes.forms import trainer_form
-from app.routes.views import command_states, snippets
+from app.routes.views import command_states, page_address, snippets
 from app.templating import render
 from engine.formats import FORMATS
 from engine.presets import PRESETS
@@ -21,11 +21,13 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def digits(request: Request, runs: RunsService, run: str | None = None) -> HTMLResponse:
+async def digits(request: Request, runs: RunsService, run: str | None = None) -> Response:
     """The run that the address names, else the latest; without any, the page that asks for a first one."""
-    shown = await runs.get(run) if run is not None else await runs.current()
+    shown = await runs.get(run) if run is not None else await runs.current("mnist")
     if shown is None:
         return render("start.html", {"active": "digits"})
+    if (address := page_address(shown)) != "/":
+        return RedirectResponse(f"{address}?run={shown['id']}", 303)
     return render("digits.html", digits_context(shown, str(request.base_url)))
 
 

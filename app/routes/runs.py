@@ -10,6 +10,7 @@ import math
 import secrets
 from typing import Annotated, Any, Literal
 
+from annotated_types import Interval
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import UploadFile
@@ -20,7 +21,7 @@ from app.names import clean_name
 from app.routes.api.answering import attachment
 from app.routes.builder import draft_of_form, run_spec
 from app.routes.forms import OPTIMIZER_TITLES, trainer_changes, trainer_form
-from app.routes.views import command_states, evaluation_view
+from app.routes.views import command_states, evaluation_view, page_address
 from app.services.runs import RunChanges
 from app.templating import is_htmx, plain_number, render
 from engine.formats import FormatName
@@ -37,7 +38,7 @@ async def typed(request: Request) -> dict[str, str]:
 
 def go_to(request: Request, run: dict[str, Any]) -> Response:
     """Opens the run's page, from htmx or from a plain form."""
-    address = f"/?run={run['id']}"
+    address = f"{page_address(run)}?run={run['id']}"
     if is_htmx(request):
         return Response(headers={"HX-Redirect": address})
     return RedirectResponse(address, 303)
@@ -79,9 +80,9 @@ async def save(runs: RunsService, run_id: str, format: FormatName = "native") ->
     """The network as a file, as from the API; what cannot be saved is told on a page."""
     return attachment(*await runs.export(run_id, format))
 
+
 AT_ONCE = 1000
 """Updates that one command may ask for."""
-
 
 # ---- Commands --------------------------------------------------------------------------------------------------------------------
 
@@ -110,7 +111,9 @@ async def change_state(
 
 @router.post("/runs/{run_id}/steps")
 async def step(
-    run_id: str, runs: RunsService, count: Annotated[int | Literal["epoch"], Form(union_mode="left_to_right")]
+    run_id: str,
+    runs: RunsService,
+    count: Annotated[Annotated[int, Interval(ge=1, le=AT_ONCE)] | Literal["epoch"], Form()],
 ) -> HTMLResponse:
     """So many updates, or as many as show the network each training example once."""
     run = await runs.get(run_id)

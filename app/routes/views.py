@@ -65,12 +65,20 @@ def state_word(run: Mapping[str, Any]) -> str:
     return WORDS[run["state"]]
 
 
+def page_address(run: Mapping[str, Any]) -> str:
+    """The page that shows such a run."""
+    dataset = run["dataset"]
+    if dataset["name"] == "mnist":
+        return "/"
+    return "/curve" if dataset["name"] == "curve" or len(dataset["columns"]) == 1 else "/plane"
+
+
 def moment(iso: str) -> str:
     """2026-11-22T14:05:09Z as 22 Nov 2026, 14:05."""
     return f"{datetime.fromisoformat(iso):%d %b %Y, %H:%M}".lstrip("0")
 
 
-environment.filters.update(state_word=state_word, moment=moment)
+environment.filters.update(state_word=state_word, moment=moment, page_address=page_address)
 
 
 # ---- The confusion matrix ---------------------------------------------------------------------------------------------------

@@ -215,15 +215,15 @@ class Runs:
     async def get(self, id: str) -> Json:
         return dict((await self._live.find(id)).channel.run)
 
-    async def current(self) -> Json | None:
-        """The newest run, if there is any."""
-        newest = await self._store.call(rows.newest, 1, None)
-        return self._present(newest[0]) if newest else None
+    async def current(self, dataset: str) -> Json | None:
+        """The newest run on such a dataset, if there is any."""
+        newest = await self._store.call(rows.newest_of, dataset)
+        return self._present(newest) if newest else None
 
     async def first(self, spec: RunSpec) -> Json:
-        """The newest run, made of `spec` if there is none yet; of several who ask at once one makes it."""
+        """The newest run on the dataset of `spec`, made of it if there is none yet; of several who ask at once one makes it."""
         async with self._first_visit:
-            return await self.current() or await self.create(spec)
+            return await self.current(spec.dataset.name) or await self.create(spec)
 
     async def delete(self, id: str) -> None:
         """With its history and checkpoints; open streams of it end."""

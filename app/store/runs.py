@@ -71,6 +71,11 @@ def newest(connection: sqlite3.Connection, limit: int, before: int | None) -> li
     return list(read(connection, "WHERE number < ? ORDER BY number DESC LIMIT ?", (before, limit)))
 
 
+def newest_of(connection: sqlite3.Connection, dataset: str) -> StoredRun | None:
+    """The newest run on such a dataset (its spec's tag)."""
+    return next(read(connection, "WHERE json_extract(spec, '$.dataset.name') = ? ORDER BY number DESC LIMIT 1", (dataset,)), None)
+
+
 def unfinished(connection: sqlite3.Connection) -> list[StoredRun]:
     """The runs that were training when the server ended, oldest first."""
     return list(read(connection, "WHERE state IN ('queued', 'running') ORDER BY number", ()))

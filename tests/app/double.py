@@ -108,8 +108,8 @@ class RunsDouble(Runs):
             raise NotFound()
         return self.runs[id]
 
-    async def current(self) -> dict[str, Any] | None:
-        return next(reversed(self.runs.values()), None)
+    async def current(self, dataset: str) -> dict[str, Any] | None:
+        return next((run for run in reversed(self.runs.values()) if run["dataset"]["name"] == dataset), None)
 
     async def delete(self, id: str) -> None:
         await self.get(id)

@@ -65,8 +65,8 @@ class FakeRuns:
         self.created: list[RunSpec] = []
         self.asked: list[tuple[Any, ...]] = []
 
-    async def current(self) -> dict[str, Any] | None:
-        return self.run
+    async def current(self, dataset: str) -> dict[str, Any] | None:
+        return self.run if self.run and self.run["dataset"]["name"] == dataset else None
 
     async def get(self, id: str) -> dict[str, Any]:
         if self.run is None or id != self.run["id"]:
@@ -84,7 +84,7 @@ class FakeRuns:
         return self.run
 
     async def first(self, spec: RunSpec) -> Any:
-        return await self.current() or await self.create(spec)
+        return await self.current(spec.dataset.name) or await self.create(spec)
 
     async def delete(self, id: str) -> None:
         await self.get(id)

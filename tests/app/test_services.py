@@ -40,7 +40,7 @@ def test_the_life_of_a_run(tmp_path: Path) -> None:
             assert (run["state"], run["name"], run["optimizer"]["learning_rate"]) == ("paused", "renamed", 0.5)
             points = await runs.metrics(id)
             assert points["step"] == list(range(10, run["step"] + 1, 10))
-            assert (await runs.current()) == run
+            assert (await runs.current("mnist")) == run
             run = await runs.change(id, RunChanges(state="stopped"))
             assert (await runs.change(id, RunChanges(state="stopped")))["state"] == "stopped"
             with pytest.raises(Conflict, match="stopped"):

@@ -28,7 +28,10 @@ export async function request(method, path, body, signal) {
     throw new Problem(0, "The server does not answer. Is it still running?");
   }
   if (response.status === 204) return null;
-  const answer = await response.json().catch(() => null);
+  const answer = await response.json().catch(error => {
+    if (signal?.aborted) throw error; // not an answer that is no JSON, but one that nobody waits for
+    return null;
+  });
   if (!response.ok) throw new Problem(response.status, answer?.detail ?? `The server answered ${response.status}.`, answer?.code, answer?.field);
   return answer;
 }
