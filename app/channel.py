@@ -125,7 +125,7 @@ class Channel:
     def restore(self, snapshot: dict[str, Any], *, force: bool = False) -> int:
         """The run stands at an earlier step; how many points that takes back.
 
-        The generation changes if any were taken back, or by `force` when somebody may have seen points that are lost.
+        The generation changes if any were taken back, or by `force` where it is another run from here on.
         """
         dropped = self.history.truncate(snapshot["step"])
         self.run |= snapshot

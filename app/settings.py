@@ -17,7 +17,14 @@ from annotated_types import DocInfo, doc
 from platformdirs import user_data_dir
 
 from app import __version__
-from engine.specs import MAX_LAYERS, MAX_NAME_CHARACTERS, MAX_PARAMETERS, MAX_RUN_BYTES
+from engine.specs import (
+    MAX_LAYERS,
+    MAX_NAME_CHARACTERS,
+    MAX_PARAMETERS,
+    MAX_POINTS,
+    MAX_RUN_BYTES,
+    MAX_TABLE_NUMBERS,
+)
 
 DEFAULT_PORT = 8000
 
@@ -49,6 +56,8 @@ class Limits:
     ] = 400
     watches_per_run: Annotated[int, doc("Pages that look at one run with an example of their own.")] = 64
     steps: Annotated[int, doc("Updates that one step command may ask for.")] = 1_000
+    points: Annotated[int, doc("Points that a run learns from and is tested on.")] = MAX_POINTS
+    table_numbers: Annotated[int, doc("Rows times columns of a table of one's own.")] = MAX_TABLE_NUMBERS
     weight_changes: Annotated[int, doc("Weights that one request may set by hand.")] = 2_048
     batch: Annotated[int, doc("Examples in one prediction request.")] = 256
     examples: Annotated[int, doc("Examples in one page of a dataset.")] = 100

@@ -9,6 +9,9 @@ SHORTEST_PAUSE = 1 / 60
 LONGEST_DEBT = 0.25
 """Seconds that are made up for at most when the worker had no time for the run; at a slower pace, one update."""
 
+SOON = 1e-4
+"""Seconds for which nobody goes to sleep."""
+
 
 class Pace:
     """Spreads updates evenly over a monotonic clock (`now`, seconds), the first of them at once; None: all are always due."""
@@ -22,7 +25,8 @@ class Pace:
         if self.per_second is None:
             return 0.0
         together = ceil(self.per_second * SHORTEST_PAUSE)
-        return max(0.0, self._paid + together / self.per_second - now)
+        left = self._paid + together / self.per_second - now
+        return left if left > SOON else 0.0
 
     def take(self, now: float, most: int) -> int:
         """How many of the updates that are due to make now, at least one and at most `most`; they count as made."""

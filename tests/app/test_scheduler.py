@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Barrier
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from app.workers.live_run import LiveRun
 from app.workers.messages import (
     Answer,
+    Boundary,
     Change,
     Command,
     Discard,
@@ -27,6 +29,7 @@ from app.workers.messages import (
     Release,
     Request,
     Reset,
+    Respec,
     Restored,
     Saved,
     Shutdown,
@@ -37,9 +40,9 @@ from app.workers.process import Pulse
 from app.workers.scheduler import Scheduler, allowed_seconds
 from engine.datasets.mnist import load_mnist
 from engine.formats import native
-from engine.specs import Conv2D, Dense
+from engine.specs import Conv2D, Dense, PlaneSpec
 from engine.trainer import Trainer, fresh_state
-from tests.app.small_runs import small
+from tests.app.small_runs import Stage, of_points, small
 
 BATCH = [[[0.5] * 12] * 12]
 
@@ -96,6 +99,64 @@ def test_busy_runs_take_turns_and_resting_ones_none(bench: Bench, monkeypatch: p
     assert set(shares) == {"a", "b", "c"}
     assert max(shares.values()) - min(shares.values()) <= 1
     assert turns[4:7] == turns[1:4], "always in the same order"
+
+
+class SteppingInbox(SimpleQueue[object]):
+    """Nobody has to wait: who waits for a message finds that so much time has gone by, and at last a Shutdown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.end, self.waits = 5_000.0, 5_010.0, 0
+
+    def get(self, block: bool = True, timeout: float | None = None) -> object:
+        if timeout is None or not self.empty():
+            return super().get(block, timeout)
+        self.now += timeout
+        self.waits += 1
+        if self.now >= self.end:
+            return Shutdown()
+        raise Empty
+
+
+@pytest.mark.parametrize(("rate", "updates"), [(0.5, 5), (3.0, 30), (200.0, 2_000)])
+def test_a_paced_run_lets_the_worker_sleep_between_its_updates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: float, updates: int
+) -> None:
+    bench, inbox = Bench(tmp_path), SteppingInbox()
+    bench.inbox = bench.scheduler._inbox = inbox
+    for module in ("live_run", "scheduler"):
+        monkeypatch.setattr(f"app.workers.{module}.monotonic", lambda: inbox.now)
+    bench.ask(Open(run="a", spec=of_points(), state="running", sentence="", updates_per_second=rate))
+    bench.open("b")
+    bench.scheduler.run()
+    steps = [heard.snapshot["step"] for heard in bench.sent if isinstance(heard, Progress) and heard.run == "a"]
+    assert abs(steps[-1] - updates) <= max(2, 0.02 * updates)
+    assert inbox.waits <= 1_000, "and makes several of them where they come in quick succession"
+    assert len(steps) >= min(updates, 90), "and each is told, at most ten a second"
+
+
+def test_a_run_of_another_spec_has_its_own_points(bench: Bench) -> None:
+    bench.ask(Open(run="a", spec=small(), state="paused", sentence=""))
+    asked = bench.ask(Respec(run="a", spec=of_points(), keep="nothing"))
+    plane = bench.ask(Boundary(run="a", resolution=5, layer=None, unit=None, columns=(0, 1)))
+    wrong = bench.ask(Respec(run="a", spec=replace(of_points(), loss="hinge", network=(Dense(units=3),)), keep="nothing"))
+    bench.finish()
+    assert isinstance(bench.outcome(asked), Answer)
+    assert len(bench.outcome(plane).value["probabilities"]) == 2
+    assert (bench.outcome(wrong).kind, bench.outcome(wrong).field) == ("spec", "/network/0")
+
+
+def test_a_checkpoint_of_what_the_run_was_before_is_not_read(tmp_path: Path) -> None:
+    Stage(tmp_path / "a", of_points()).steps(5)
+    for spec, step in (
+        (of_points(dataset=PlaneSpec(kind="spiral", points=80)), 5),
+        (of_points(network=(Dense(units=2),)), 0),
+    ):
+        again = Bench(tmp_path)
+        again.ask(Open(run="a", spec=spec, state="paused", sentence=""))
+        again.finish()
+        restored = next(heard for heard in again.sent if isinstance(heard, Restored))
+        assert restored.snapshot["step"] == step
 
 
 def test_commands_come_before_slices_and_are_answered_in_order(bench: Bench) -> None:
