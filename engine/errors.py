@@ -50,12 +50,11 @@ class FormatError(EngineError):
 
 
 class DivergedError(EngineError):
-    """The loss stopped being a finite number at `step`."""
+    """What the update `step` works with or leads to stopped being finite numbers."""
 
-    def __init__(self, step: int, loss: float) -> None:
+    def __init__(self, step: int) -> None:
         super().__init__(
             f"The loss stopped being a number at update {step:,}. The steps were too large for this network: "
             "go back to the last good weights and train on with a smaller learning rate."
         )
         self.step = step
-        self.loss = loss

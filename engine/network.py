@@ -16,7 +16,6 @@ from engine.layers.fusion import fuse
 from engine.losses import Loss
 from engine.shapes import EVALUATION_CHUNK, LayerPlan, estimate_bytes, plan
 from engine.specs import InitializerName, LayerSpec
-from engine.tape import Tape, can_be_taped
 
 PART_BYTES = 32 * 2**20
 """What the arrays of one part of a batch may take, by `estimate_bytes`, which is generous: some 40 digits."""
@@ -69,8 +68,7 @@ class Network:
         self._example_bytes = estimate_bytes(specs, input_shape, 1) - estimate_bytes(specs, input_shape, 0)
         fitting = max(SMALLEST_PART, min(EVALUATION_CHUNK, PART_BYTES // self._example_bytes))
         self._chunk = 1 << (fitting.bit_length() - 1)  # a power of two: 64 are two chunks, and 128 four
-        taped = can_be_taped(self.layers)
-        self._training = Tape(self.layers, self.parameters, self.gradients) if taped else Chain(fuse(self.layers))
+        self._training = Chain(fuse(self.layers))
         self._evaluation = Chain(fuse(self._make_layers(self.gradients)))
         self._tracing = self._make_layers(np.zeros(size, dtype))
 

@@ -1,7 +1,8 @@
 """Optimizers in order of complexity: SGD, momentum, Nesterov, Adagrad, RMSProp, Adadelta, Adam, AdamW.
 
-Each works on one flat vector of parameters w and their gradients g, η being the learning rate, and allocates nothing
-in a step. Weight decay is not theirs, for it is part of the gradient when it arrives; AdamW alone has its own.
+Each works on one flat vector of parameters w and their gradients g, η being the learning rate. A step is a list of calls
+on arrays that stay where they are (see engine.calls); the numbers in its formula are arrays without axes, set when they
+change. Weight decay is not theirs, for it is part of the gradient when it arrives; AdamW alone has its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from engine import specs
 from engine.arrays import Array, check_shape
+from engine.calls import Call
 
 Spec = TypeVar("Spec", bound=specs.OptimizerSpec)
 AdamSpec = TypeVar("AdamSpec", bound=specs.Adam | specs.AdamW)
@@ -30,17 +32,31 @@ class Optimizer(ABC, Generic[Spec]):
     """
 
     accumulators: ClassVar[tuple[str, ...]] = ()
+    counts_steps: ClassVar[bool] = False
+    """Whether the numbers of a step depend on how many there were before."""
 
     def __init__(
         self, spec: Spec, size: int, dtype: npt.DTypeLike = np.float32, *, decay_mask: Array | None = None
     ) -> None:
-        self.spec = spec
         self.steps = 0
         self.decay_mask = decay_mask
-        self._rate = spec.learning_rate
         self.state: dict[str, Array] = {name: np.zeros(size, dtype) for name in self.accumulators}
         self._change: Array = np.empty(size, dtype)
         self._scratch: Array = np.empty(size, dtype)
+        self._numbers: dict[str, Array] = {}
+        self._parameters: Array | None = None
+        self._gradients: Array | None = None
+        self._calls: list[Call] = []
+        self.spec = spec
+
+    @property
+    def spec(self) -> Spec:
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: Spec) -> None:
+        self._spec = spec
+        self._set(self._constants())
 
     # As in the losses: a diverged run is reported by its loss.
     @np.errstate(over="ignore", invalid="ignore")
@@ -49,29 +65,62 @@ class Optimizer(ABC, Generic[Spec]):
 
         ShapeError if either has another length.
         """
-        check_shape("Parameters", parameters, self._change.shape)
-        check_shape("Gradients", gradients, self._change.shape)
+        if parameters is not self._parameters or gradients is not self._gradients:
+            check_shape("Parameters", parameters, self._change.shape)
+            check_shape("Gradients", gradients, self._change.shape)
+            self._parameters, self._gradients = parameters, gradients
+            self._calls = self.calls(parameters, gradients)
+        self.prepare(share)
+        for function, arguments in self._calls:
+            function(*arguments)
+
+    def prepare(self, share: float = 1.0) -> None:
+        """Count a step, and set the numbers for it: it uses `share` of the learning rate."""
         self.steps += 1
-        self._rate = share * self.spec.learning_rate
-        self._step(parameters, gradients)
+        self._set(self._variables(share * self.spec.learning_rate))
 
     @abstractmethod
-    def _step(self, parameters: Array, gradients: Array) -> None: ...
+    def calls(self, parameters: Array, gradients: Array) -> list[Call]:
+        """A step on these arrays, once it is prepared. They are bound to `state` as it is now."""
 
-    def _average_squares(self, average: Array, values: Array, rho: float) -> None:
-        """`average ← ρ average + (1 − ρ) values²`; overwrites the scratch vector."""
-        np.multiply(values, values, out=self._scratch)
-        self._scratch *= 1 - rho
-        average *= rho
-        average += self._scratch
+    def _constants(self) -> dict[str, float]:
+        """Numbers of the formula that stay while `spec` does."""
+        return {}
+
+    def _variables(self, rate: float) -> dict[str, float]:
+        """Numbers that a step may change, `rate` being its learning rate."""
+        return {"rate": rate}
+
+    def _set(self, numbers: Mapping[str, float]) -> None:
+        for name, number in numbers.items():
+            self._number(name).fill(number)
+
+    def _number(self, name: str) -> Array:
+        """The place of a number, an array without axes."""
+        if name not in self._numbers:
+            self._numbers[name] = np.zeros((), self._change.dtype)
+        return self._numbers[name]
+
+    def _average_squares(self, average: Array, values: Array) -> list[Call]:
+        """`average ← ρ average + (1 − ρ) values²` with the numbers `rho` and `new`; overwrites the scratch vector."""
+        scratch, rho, new = self._scratch, self._number("rho"), self._number("new")
+        return [
+            (np.multiply, (values, values, scratch)),
+            (np.multiply, (scratch, new, scratch)),
+            (np.multiply, (average, rho, average)),
+            (np.add, (average, scratch, average)),
+        ]
 
 
 class SGD(Optimizer[specs.SGD]):
     """`w ← w − η g`."""
 
-    def _step(self, parameters: Array, gradients: Array) -> None:
-        np.multiply(gradients, self._rate, out=self._change)
-        parameters -= self._change
+    def calls(self, parameters: Array, gradients: Array) -> list[Call]:
+        change = self._change
+        return [
+            (np.multiply, (gradients, self._number("rate"), change)),
+            (np.subtract, (parameters, change, parameters)),
+        ]
 
 
 class MomentumSGD(Optimizer[specs.MomentumSGD]):
@@ -79,12 +128,17 @@ class MomentumSGD(Optimizer[specs.MomentumSGD]):
 
     accumulators = ("velocity",)
 
-    def _step(self, parameters: Array, gradients: Array) -> None:
-        velocity = self.state["velocity"]
-        velocity *= self.spec.momentum
-        np.multiply(gradients, self._rate, out=self._change)
-        velocity -= self._change
-        parameters += velocity
+    def _constants(self) -> dict[str, float]:
+        return {"momentum": self.spec.momentum}
+
+    def calls(self, parameters: Array, gradients: Array) -> list[Call]:
+        velocity, change = self.state["velocity"], self._change
+        return [
+            (np.multiply, (velocity, self._number("momentum"), velocity)),
+            (np.multiply, (gradients, self._number("rate"), change)),
+            (np.subtract, (velocity, change, velocity)),
+            (np.add, (parameters, velocity, parameters)),
+        ]
 
 
 class Nesterov(Optimizer[specs.Nesterov]):
@@ -95,14 +149,19 @@ class Nesterov(Optimizer[specs.Nesterov]):
 
     accumulators = ("velocity",)
 
-    def _step(self, parameters: Array, gradients: Array) -> None:
-        velocity = self.state["velocity"]
-        np.multiply(gradients, self._rate, out=self._change)
-        velocity *= self.spec.momentum
-        velocity -= self._change
-        parameters -= self._change
-        np.multiply(velocity, self.spec.momentum, out=self._change)
-        parameters += self._change
+    def _constants(self) -> dict[str, float]:
+        return {"momentum": self.spec.momentum}
+
+    def calls(self, parameters: Array, gradients: Array) -> list[Call]:
+        velocity, change, momentum = self.state["velocity"], self._change, self._number("momentum")
+        return [
+            (np.multiply, (gradients, self._number("rate"), change)),
+            (np.multiply, (velocity, momentum, velocity)),
+            (np.subtract, (velocity, change, velocity)),
+            (np.subtract, (parameters, change, parameters)),
+            (np.multiply, (velocity, momentum, change)),
+            (np.add, (parameters, change, parameters)),
+        ]
 
 
 class Adagrad(Optimizer[specs.Adagrad]):
@@ -110,15 +169,20 @@ class Adagrad(Optimizer[specs.Adagrad]):
 
     accumulators = ("squared_gradients",)
 
-    def _step(self, parameters: Array, gradients: Array) -> None:
+    def _constants(self) -> dict[str, float]:
+        return {"epsilon": self.spec.epsilon}
+
+    def calls(self, parameters: Array, gradients: Array) -> list[Call]:
         squares, change = self.state["squared_gradients"], self._change
-        np.multiply(gradients, gradients, out=change)
-        squares += change
-        np.sqrt(squares, out=change)
-        change += self.spec.epsilon
-        np.divide(gradients, change, out=change)
-        change *= self._rate
-        parameters -= change
+        return [
+            (np.multiply, (gradients, gradients, change)),
+            (np.add, (squares, change, squares)),
+            (np.sqrt, (squares, change)),
+            (np.add, (change, self._number("epsilon"), change)),
+            (np.divide, (gradients, change, change)),
+            (np.multiply, (change, self._number("rate"), change)),
+            (np.subtract, (parameters, change, parameters)),
+        ]
 
 
 class RMSProp(Optimizer[specs.RMSProp]):
@@ -126,14 +190,19 @@ class RMSProp(Optimizer[specs.RMSProp]):
 
     accumulators = ("squared_gradients",)
 
-    def _step(self, parameters: Array, gradients: Array) -> None:
+    def _constants(self) -> dict[str, float]:
+        return {"rho": self.spec.rho, "new": 1 - self.spec.rho, "epsilon": self.spec.epsilon}
+
+    def calls(self, parameters: Array, gradients: Array) -> list[Call]:
         squares, change = self.state["squared_gradients"], self._change
-        self._average_squares(squares, gradients, self.spec.rho)
-        np.sqrt(squares, out=change)
-        change += self.spec.epsilon
-        np.divide(gradients, change, out=change)
-        change *= self._rate
-        parameters -= change
+        return [
+            *self._average_squares(squares, gradients),
+            (np.sqrt, (squares, change)),
+            (np.add, (change, self._number("epsilon"), change)),
+            (np.divide, (gradients, change, change)),
+            (np.multiply, (change, self._number("rate"), change)),
+            (np.subtract, (parameters, change, parameters)),
+        ]
 
 
 class Adadelta(Optimizer[specs.Adadelta]):
@@ -144,18 +213,23 @@ class Adadelta(Optimizer[specs.Adadelta]):
 
     accumulators = ("squared_gradients", "squared_updates")
 
-    def _step(self, parameters: Array, gradients: Array) -> None:
+    def _constants(self) -> dict[str, float]:
+        return {"rho": self.spec.rho, "new": 1 - self.spec.rho, "epsilon": self.spec.epsilon}
+
+    def calls(self, parameters: Array, gradients: Array) -> list[Call]:
         squares, updates = self.state["squared_gradients"], self.state["squared_updates"]
-        change, scratch, spec = self._change, self._scratch, self.spec
-        self._average_squares(squares, gradients, spec.rho)
-        np.add(updates, spec.epsilon, out=change)
-        np.add(squares, spec.epsilon, out=scratch)
-        change /= scratch
-        np.sqrt(change, out=change)
-        change *= gradients
-        self._average_squares(updates, change, spec.rho)
-        change *= self._rate
-        parameters -= change
+        change, scratch, epsilon = self._change, self._scratch, self._number("epsilon")
+        return [
+            *self._average_squares(squares, gradients),
+            (np.add, (updates, epsilon, change)),
+            (np.add, (squares, epsilon, scratch)),
+            (np.divide, (change, scratch, change)),
+            (np.sqrt, (change, change)),
+            (np.multiply, (change, gradients, change)),
+            *self._average_squares(updates, change),
+            (np.multiply, (change, self._number("rate"), change)),
+            (np.subtract, (parameters, change, parameters)),
+        ]
 
 
 class Adam(Optimizer[AdamSpec]):
@@ -166,20 +240,38 @@ class Adam(Optimizer[AdamSpec]):
     """
 
     accumulators = ("first_moment", "second_moment")
+    counts_steps = True
 
-    def _step(self, parameters: Array, gradients: Array) -> None:
-        first, second = self.state["first_moment"], self.state["second_moment"]
-        change, spec = self._change, self.spec
-        first *= spec.beta1
-        np.multiply(gradients, 1 - spec.beta1, out=change)
-        first += change
-        self._average_squares(second, gradients, spec.beta2)
-        np.sqrt(second, out=change)
-        change *= 1 / sqrt(1 - spec.beta2**self.steps)
-        change += spec.epsilon
-        np.divide(first, change, out=change)
-        change *= self._rate / (1 - spec.beta1**self.steps)
-        parameters -= change
+    def _constants(self) -> dict[str, float]:
+        spec = self.spec
+        return {
+            "beta1": spec.beta1,
+            "new1": 1 - spec.beta1,
+            "rho": spec.beta2,
+            "new": 1 - spec.beta2,
+            "epsilon": spec.epsilon,
+        }
+
+    def _variables(self, rate: float) -> dict[str, float]:
+        return {
+            "rate": rate / (1 - self.spec.beta1**self.steps),
+            "root": 1 / sqrt(1 - self.spec.beta2**self.steps),
+        }
+
+    def calls(self, parameters: Array, gradients: Array) -> list[Call]:
+        first, second, change = self.state["first_moment"], self.state["second_moment"], self._change
+        return [
+            (np.multiply, (first, self._number("beta1"), first)),
+            (np.multiply, (gradients, self._number("new1"), change)),
+            (np.add, (first, change, first)),
+            *self._average_squares(second, gradients),
+            (np.sqrt, (second, change)),
+            (np.multiply, (change, self._number("root"), change)),
+            (np.add, (change, self._number("epsilon"), change)),
+            (np.divide, (first, change, change)),
+            (np.multiply, (change, self._number("rate"), change)),
+            (np.subtract, (parameters, change, parameters)),
+        ]
 
 
 class AdamW(Adam[specs.AdamW]):
@@ -189,12 +281,17 @@ class AdamW(Adam[specs.AdamW]):
     gradients hardly decay. Loshchilov and Hutter (2019), https://arxiv.org/abs/1711.05101.
     """
 
-    def _step(self, parameters: Array, gradients: Array) -> None:
-        np.multiply(parameters, self._rate * self.spec.weight_decay, out=self._change)
-        if self.decay_mask is not None:
-            self._change *= self.decay_mask
-        parameters -= self._change
-        super()._step(parameters, gradients)
+    def _variables(self, rate: float) -> dict[str, float]:
+        return {**super()._variables(rate), "decay": rate * self.spec.weight_decay}
+
+    def calls(self, parameters: Array, gradients: Array) -> list[Call]:
+        change, mask = self._change, self.decay_mask
+        return [
+            (np.multiply, (parameters, self._number("decay"), change)),
+            *([] if mask is None else [(np.multiply, (change, mask, change))]),
+            (np.subtract, (parameters, change, parameters)),
+            *super().calls(parameters, gradients),
+        ]
 
 
 AnyOptimizer = Optimizer[specs.OptimizerSpec]

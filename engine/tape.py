@@ -1,109 +1,111 @@
-"""Small dense networks: everything there is to compute, written down once.
+"""Small dense networks: all that there is to compute for a batch, written down once (see engine.calls).
 
-For a network of a few dozen weights the arithmetic takes less time than asking for it: attributes, checks, new views.
-So all of that is done when the batch size is known, and what is left is a list of NumPy functions with their
-arguments, views of arrays that stay where they are. A step is then
+To ask as little as possible,
 
-    for function, arguments in calls:
-        function(*arguments)
+* biases are one more column of the weights, whose input is always 1, and a layer is one matrix product;
+* what a batch goes through is a block of rows, the outputs of each layer below its inputs, so that the slopes of
+  neighbouring layers with the same activation are computed together;
+* there are several blocks, each with its own list of calls. Batches are filled into them all at once, and nothing is
+  copied from one to the next.
 
-To ask as little as possible, biases are one more column of the weights, whose input is always 1, and the activations of
-all layers lie one below the other in one array, so that the slopes of neighbouring layers with the same activation are
-computed together.
+Every factor of a matrix product lies in one piece, for NumPy copies what does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby, pairwise
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from engine import layers as plain
+from engine import specs
 from engine.arrays import Array
-from engine.layers.activations import ReLU, Sigmoid, Tanh
+from engine.calls import Call
 from engine.layers.base import Layer
-from engine.layers.dense import Dense
+from engine.specs import LayerSpec
+from engine.tape_losses import TapedLoss
 
-Call: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
-
-MAX_PARAMETERS = 2_000
+MAX_PARAMETERS = 4_000
 """With more of them the arithmetic is what takes the time."""
+
+Places: TypeAlias = npt.NDArray[np.int64]
+
+ACTIVATIONS = (specs.Tanh, specs.ReLU, specs.Sigmoid, specs.Softplus, specs.LeakyReLU)
+
+
+def is_plain(network: Sequence[LayerSpec]) -> bool:
+    """Whether a network consists of dense layers, each with at most one activation that a tape knows."""
+    return (
+        len(network) > 0
+        and isinstance(network[0], specs.Dense)
+        and all(isinstance(layer, (specs.Dense, *ACTIVATIONS)) for layer in network)
+        and not any(isinstance(a, ACTIVATIONS) and isinstance(b, ACTIVATIONS) for a, b in pairwise(network))
+    )
 
 
 class Tape:
-    """Dense layers, each followed by at most one activation, that run as a list of calls.
+    """The gradients of a loss for batches of one size, by a network that `is_plain`.
 
-    It does what a `Chain` of the same layers does, with the same formulas: `z = W a + b`, `z' = f(z)` and back.
+    It computes what the same layers and the same loss do one by one, with the same formulas. `weights` and
+    `weight_gradients` (P,) hold each layer's rows, every row with its bias at the end; `places` (P,) says where in the
+    network's parameters each of them stands.
     """
 
-    def __init__(self, layers: Sequence[Layer], parameters: Array, gradients: Array) -> None:
-        """`layers` as `can_be_taped` accepts them; `parameters` and `gradients` are the flat vectors of them all."""
-        self._parameters, self._gradients = parameters, gradients
-        self._activations = [type(following) if isinstance(following, TAPED) else None for following in _after(layers)]
-        self._shapes = [layer.weight_shape for layer in layers if isinstance(layer, Dense)]
-        self._places = _bias_as_column(self._shapes)
-        self._back = np.argsort(self._places)
-        self.weights, self.weight_gradients = np.zeros_like(parameters), np.zeros_like(parameters)
-        self._batch_size = 0
+    def __init__(self, layers: Sequence[Layer], loss: TapedLoss, dtype: npt.DTypeLike, batch: int, blocks: int) -> None:
+        dense = [layer for layer in layers if isinstance(layer, plain.Dense)]
+        self._activations = [
+            None if isinstance(after, plain.Dense) else after
+            for layer, after in zip(layers, [*layers[1:], None], strict=True)
+            if isinstance(layer, plain.Dense)
+        ]
+        self._shapes = [layer.weight_shape for layer in dense]
+        self.places = _bias_as_column(self._shapes)
+        self.weights, self.weight_gradients = (np.zeros(len(self.places), dtype) for _ in range(2))
+        self._weights, self._weight_gradients = self._matrices(self.weights), self._matrices(self.weight_gradients)
 
-    def forward(self, inputs: Array) -> Array:
-        """The last layer's outputs (K, N); they are overwritten by the next `forward`."""
-        if inputs.shape[-1] != self._batch_size:
-            self.bind(inputs.shape[-1])
-        self.load()
-        np.copyto(self.inputs, inputs.reshape(self.inputs.shape))
-        for function, arguments in self.forward_calls:
-            function(*arguments)
-        return self.outputs
-
-    def backward(self, gradients: Array) -> None:
-        """Fill the gradients of all parameters from those of the outputs (K, N)."""
-        np.copyto(self.output_gradients, gradients)
-        for function, arguments in self.backward_calls:
-            function(*arguments)
-        np.take(self.weight_gradients, self._back, out=self._gradients, mode="clip")
-
-    def load(self) -> None:
-        """Take the parameters over: `weights` are the same numbers, with the biases as columns."""
-        np.take(self._parameters, self._places, out=self.weights, mode="clip")
-
-    def store(self) -> None:
-        """Put `weights` back to the parameters."""
-        np.take(self.weights, self._back, out=self._parameters, mode="clip")
-
-    def bind(self, batch_size: int) -> None:
-        """Write the calls down for this batch size. The arrays that they begin and end with are attributes."""
-        self._batch_size = batch_size
-        dtype = self._parameters.dtype
         sizes = [self._shapes[0][1], *(units for units, _ in self._shapes)]
         ends = np.cumsum([size + 1 for size in sizes])
-        rows = [slice(end - size - 1, end - 1) for size, end in zip(sizes, ends, strict=True)]
-        # Under the rows of each layer one row of ones, the biases' input.
-        activations = np.ones((ends[-1], batch_size), dtype)
-        slopes, deltas = np.zeros_like(activations), np.zeros_like(activations)
-        self.inputs, self.outputs, self.output_gradients = activations[rows[0]], activations[rows[-1]], deltas[rows[-1]]
-        matrices, matrix_gradients = self._matrices(self.weights), self._matrices(self.weight_gradients)
-        with_ones = [activations[row.start : row.stop + 1] for row in rows]
+        self._rows = [slice(int(end) - size - 1, int(end) - 1) for size, end in zip(sizes, ends, strict=True)]
+        self._loss = loss
+        # Under the rows of each layer one row of ones, the biases' input; under the last layer's what the loss needs.
+        last = self._rows[-1]
+        self._blocks: Array = np.ones((blocks, last.stop + loss.rows, batch), dtype)
+        self.inputs, self.outputs = self._blocks[:, self._rows[0]], self._blocks[:, last]
+        self.targets = self._blocks[:, last.stop :][:, loss.targets]
+        self._slopes: Array = np.zeros((last.stop, batch), dtype)
+        self._deltas: Array = np.zeros((last.stop, batch), dtype)
+        self.calls = [self._forward(block) + self._backward(block) for block in self._blocks]
+        """Of each block: from its `inputs` and `targets` to its `outputs` and the gradients of the weights."""
 
-        self.forward_calls: list[Call] = []
-        for w, activation, inputs, row in zip(matrices, self._activations, with_ones, rows[1:], strict=False):
-            self.forward_calls += [(np.dot, (w, inputs, activations[row])), *_activate(activation, activations[row])]
+    def _forward(self, block: Array) -> list[Call]:
+        """`z = W a + b`, then `a = f(z)` in the same place."""
+        calls: list[Call] = []
+        for weights, activation, (below, row) in zip(
+            self._weights, self._activations, pairwise(self._rows), strict=True
+        ):
+            calls += [(weights.dot, (_with_ones(block, below), block[row])), *_activate(activation, block[row])]
+        return calls
 
-        self.backward_calls: list[Call] = []
-        for activation, group in groupby(zip(self._activations, rows[1:], strict=True), key=lambda pair: pair[0]):
-            members = [row for _, row in group]
-            together = slice(members[0].start, members[-1].stop)
-            self.backward_calls += _slope(activation, activations[together], slopes[together])
-        for index in reversed(range(len(matrices))):
+    def _backward(self, block: Array) -> list[Call]:
+        """`∂L/∂z = f'(z) ∂L/∂a`, `∂L/∂W = ∂L/∂z aᵀ`, and for the layer below `∂L/∂a = Wᵀ ∂L/∂z`."""
+        deltas, slopes, rows = self._deltas, self._slopes, self._rows
+        calls = self._loss.calls(block[rows[-1].start :], deltas[rows[-1]])
+        for _, group in groupby(zip(self._activations, rows[1:], strict=True), key=lambda pair: _formula(pair[0])):
+            members = list(group)
+            together = slice(members[0][1].start, members[-1][1].stop)
+            calls += _slope(members[0][0], block[together], slopes[together])
+        for index in reversed(range(len(self._weights))):
             row, below = rows[index + 1], rows[index]
             if self._activations[index] is not None:
-                self.backward_calls.append((np.multiply, (deltas[row], slopes[row], deltas[row])))
-            self.backward_calls.append((np.dot, (deltas[row], with_ones[index].T, matrix_gradients[index])))
-            if index > 0:
-                self.backward_calls.append((np.dot, (matrices[index][:, :-1].T, deltas[row], deltas[below])))
+                calls.append((np.multiply, (deltas[row], slopes[row], deltas[row])))
+            calls.append((deltas[row].dot, (_with_ones(block, below).T, self._weight_gradients[index])))
+            if index > 0:  # the row of ones gets gradients, too, which nobody reads
+                calls.append((self._weights[index].T.dot, (deltas[row], _with_ones(deltas, below))))
+        return calls
 
     def _matrices(self, flat: Array) -> list[Array]:
         """Each layer's part of `flat` as (units, inputs + 1)."""
@@ -112,60 +114,12 @@ class Tape:
         return [part.reshape(units, inputs + 1) for part, (units, inputs) in zip(parts, self._shapes, strict=True)]
 
 
-class Descent:
-    """Gradient descent on the mean squared error of a taped network, one list of calls for a whole step.
-
-    `w ← w − η ∂L/∂w` with `L = mean over outputs and examples of (z − y)²`.
-    """
-
-    def __init__(
-        self, layers: Sequence[Layer], parameters: Array, gradients: Array, batch_size: int, learning_rate: float
-    ) -> None:
-        """`parameters` and `gradients` are the flat vectors of all `layers`."""
-        self._tape = tape = Tape(layers, parameters, gradients)
-        tape.bind(batch_size)
-        self._targets = np.zeros_like(tape.outputs)
-        rate = np.asarray(learning_rate * 2 / tape.outputs.size, parameters.dtype)  # 2 / size belongs to the gradient
-        self._calls: list[Call] = [
-            *tape.forward_calls,
-            (np.subtract, (tape.outputs, self._targets, tape.output_gradients)),
-            *tape.backward_calls,
-            (np.multiply, (tape.weight_gradients, rate, tape.weight_gradients)),
-            (np.subtract, (tape.weights, tape.weight_gradients, tape.weights)),
-        ]
-
-    def train(self, batches: Iterable[tuple[Array, Array]]) -> None:
-        """One step for each of `batches`, inputs (D, N) and targets (K, N)."""
-        copy, inputs, targets, calls = np.copyto, self._tape.inputs, self._targets, self._calls
-        self._tape.load()
-        for batch_inputs, batch_targets in batches:
-            copy(inputs, batch_inputs)
-            copy(targets, batch_targets)
-            for function, arguments in calls:
-                function(*arguments)
-        self._tape.store()
+def _with_ones(rows: Array, layer: slice) -> Array:
+    """A layer's rows and the one below them."""
+    return rows[layer.start : layer.stop + 1]
 
 
-TAPED = (Tanh, ReLU, Sigmoid)
-
-
-def can_be_taped(layers: Sequence[Layer]) -> bool:
-    """Whether `layers` are few weights, dense layers only, each with at most one activation that a tape knows."""
-    return (
-        len(layers) > 0
-        and isinstance(layers[0], Dense)
-        and all(isinstance(layer, (Dense, *TAPED)) for layer in layers)
-        and not any(isinstance(a, TAPED) and isinstance(b, TAPED) for a, b in pairwise(layers))
-        and sum(layer.parameter_count for layer in layers) <= MAX_PARAMETERS
-    )
-
-
-def _after(layers: Sequence[Layer]) -> list[Layer | None]:
-    """What follows each dense layer."""
-    return [b for a, b in zip(layers, [*layers[1:], None], strict=True) if isinstance(a, Dense)]
-
-
-def _bias_as_column(shapes: Sequence[tuple[int, ...]]) -> npt.NDArray[np.int64]:
+def _bias_as_column(shapes: Sequence[tuple[int, ...]]) -> Places:
     """Where in the flat parameters (weights, then biases) the numbers of each (units, inputs + 1) stand."""
     places, start = [], 0
     for units, inputs in shapes:
@@ -176,25 +130,48 @@ def _bias_as_column(shapes: Sequence[tuple[int, ...]]) -> npt.NDArray[np.int64]:
     return np.concatenate(places)
 
 
-def _activate(activation: type[Layer] | None, z: Array) -> list[Call]:
+def _formula(activation: Layer | None) -> tuple[object, ...]:
+    """What two layers with the same activation have in common."""
+    return type(activation), activation.slope if isinstance(activation, plain.LeakyReLU) else None
+
+
+def _activate(activation: Layer | None, z: Array) -> list[Call]:
     """`z ← f(z)`."""
-    one, half = np.asarray(1, z.dtype), np.asarray(0.5, z.dtype)
-    if activation is Tanh:
-        return [(np.tanh, (z, z))]
-    if activation is ReLU:
-        return [(partial(np.maximum, out=z), (z, np.zeros_like(z)))]
-    if activation is Sigmoid:  # (1 + tanh(z / 2)) / 2
-        return [(np.multiply, (z, half, z)), (np.tanh, (z, z)), (np.add, (z, one, z)), (np.multiply, (z, half, z))]
+    number = partial(np.asarray, dtype=z.dtype)
+    match activation:
+        case plain.Tanh():
+            return [(np.tanh, (z, z))]
+        case plain.ReLU():
+            return [(_maximum(z), (z, np.zeros_like(z)))]
+        case plain.Sigmoid():  # (1 + tanh(z / 2)) / 2
+            halve = (np.multiply, (z, number(0.5), z))
+            return [halve, (np.tanh, (z, z)), (np.add, (z, number(1), z)), halve]
+        case plain.Softplus():
+            return [(np.logaddexp, (z, number(0), z))]
+        case plain.LeakyReLU(slope=slope):
+            leaked = np.zeros_like(z)
+            return [(np.multiply, (z, number(slope), leaked)), (_maximum(z), (z, leaked))]
     return []
 
 
-def _slope(activation: type[Layer] | None, a: Array, slope: Array) -> list[Call]:
+def _slope(activation: Layer | None, a: Array, slope: Array) -> list[Call]:
     """`f'(z)` from `a = f(z)`."""
-    one = np.asarray(1, a.dtype)
-    if activation is Tanh:  # 1 − a²
-        return [(np.multiply, (a, a, slope)), (np.subtract, (one, slope, slope))]
-    if activation is ReLU:
-        return [(np.greater, (a, np.zeros_like(a), slope))]
-    if activation is Sigmoid:  # a (1 − a)
-        return [(np.subtract, (one, a, slope)), (np.multiply, (slope, a, slope))]
+    number = partial(np.asarray, dtype=a.dtype)
+    match activation:
+        case plain.Tanh():  # 1 − a²
+            return [(np.multiply, (a, a, slope)), (np.subtract, (number(1), slope, slope))]
+        case plain.ReLU():
+            return [(np.heaviside, (a, number(0), slope))]
+        case plain.Sigmoid():  # a (1 − a)
+            return [(np.subtract, (number(1), a, slope)), (np.multiply, (slope, a, slope))]
+        case plain.Softplus():  # 1 − e^−a
+            return [(np.negative, (a, slope)), (np.expm1, (slope, slope)), (np.negative, (slope, slope))]
+        case plain.LeakyReLU(slope=leak):
+            step = (np.heaviside, (a, number(0), slope))
+            return [step, (np.multiply, (slope, number(1 - leak), slope)), (np.add, (slope, number(leak), slope))]
     return []
+
+
+def _maximum(out: Array) -> Callable[..., Array]:
+    """NumPy wants `out` of a maximum by its name."""
+    return partial(np.maximum, out=out)

@@ -26,6 +26,7 @@ from engine.optimizers import OPTIMIZERS, AnyOptimizer
 from engine.schedules import learning_rate_share
 from engine.shapes import check_run
 from engine.specs import MnistSpec, OptimizerSpec, RunSpec, Split
+from engine.taped_training import TapedTraining, can_be_taped
 from engine.validation import checked
 
 if TYPE_CHECKING:
@@ -45,11 +46,15 @@ def no_clock() -> float:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What one update reports, measured before the weights moved.
+    """What an update reports, measured before the weights moved.
 
     loss: mean loss of the batch, in nats where it is an entropy; l1_loss, l2_loss: the penalties `l1 Σ|w|` and
     `½ l2 Σw²`, a layer's weights counting as often as its multipliers say;
     correct of `examples` were classified right; seconds are 0 without a clock.
+
+    Of several updates it has the mean of the losses, the penalties at the last one, and sums of all else. On a tape,
+    where measuring takes longer than an update, loss and right answers are those of the last one's batch, and all of the
+    time counts as backward.
     """
 
     loss: float
@@ -115,6 +120,7 @@ class Trainer:
         self._rngs = generators
         self._batch = self._new_batch()
         self._shuffle()
+        self._choose_tape()
 
     def _new_optimizer(self, spec: OptimizerSpec) -> AnyOptimizer:
         network = self.network
@@ -124,6 +130,12 @@ class Trainer:
         weights = self.spec.class_weights
         self.loss = make_loss(self.spec)
         self._class_weights = None if weights is None else np.array(weights, self.network.dtype)
+
+    def _choose_tape(self) -> None:
+        train = self.splits["train"]
+        self._tape: TapedTraining | None = None
+        if can_be_taped(self.spec):
+            self._tape = TapedTraining(self.spec, self.network, self.optimizer, self.loss, train)
 
     def _new_batch(self) -> Array:
         return np.empty((*self.network.input_shape, self.spec.batch_size), self.network.dtype)
@@ -146,7 +158,47 @@ class Trainer:
     # ---- Training ------------------------------------------------------------------------------------------------
 
     def step(self) -> StepResult:
-        """One update. Raises DivergedError, before the weights move, when the loss or a gradient is not finite."""
+        """One update: `advance(1)`."""
+        return self.advance(1)
+
+    def advance(self, count: int) -> StepResult:
+        """`count` updates, at least one: as if one by one, to the last bit, but small dense networks go much faster.
+
+        Raises DivergedError at the first update that makes no sense; those before it are done, and the weights are as
+        they left them. It is the one whose loss or gradient is not finite; on a tape, the one after which a weight or
+        something that the optimizer remembers would not be.
+        """
+        if self._tape is not None:
+            return self._advance_on_tape(self._tape, count)
+        results = [self._update() for _ in range(count)]
+        return StepResult(
+            sum(result.loss for result in results) / count,
+            results[-1].l1_loss,
+            results[-1].l2_loss,
+            sum(result.correct for result in results),
+            sum(result.examples for result in results),
+            sum(result.forward_seconds for result in results),
+            sum(result.backward_seconds for result in results),
+        )
+
+    def _advance_on_tape(self, tape: TapedTraining, count: int) -> StepResult:
+        started, batch_size = self.clock(), self.spec.batch_size
+        order, position = self._order_state, self._position
+        last = tape.train(self.steps, count, self._choose)
+        if last is None:
+            self._rngs["order"].bit_generator.state = order
+            self._shuffle()
+            self._position = position
+            if count == 1:
+                raise DivergedError(self.steps + 1)
+            return [self._advance_on_tape(tape, 1) for _ in range(count)][-1]  # one of them diverges
+        self.steps += count
+        self.examples += count * batch_size
+        seconds = self.clock() - started
+        return StepResult(last.loss, last.l1_loss, last.l2_loss, last.correct, batch_size, 0.0, seconds)
+
+    def _update(self) -> StepResult:
+        """One update, layer by layer."""
         learned = self._differentiate(*self._next_batch())
         started = self.clock()
         l1_loss, l2_loss = self._decay()
@@ -206,13 +258,20 @@ class Trainer:
         Every pass over the training examples takes each of them once, in a new order. A batch may end one pass and
         begin the next, so that every update averages over the same number of examples.
         """
-        chosen = self._take(self.spec.batch_size)
-        while len(chosen) < self.spec.batch_size:
-            self._shuffle()
-            chosen = np.concatenate([chosen, self._take(self.spec.batch_size - len(chosen))])
+        chosen = self._choose(self.spec.batch_size)
         train = self.splits["train"]
         inputs = train.batch(chosen, self._rngs["crops"], out=self._batch)
         return inputs, train.labels[chosen], self.weights("train", chosen)
+
+    def _choose(self, count: int) -> Chosen:
+        """The next `count` examples, through as many passes as that takes."""
+        taken = [self._take(count)]
+        missing = count - len(taken[0])
+        while missing:
+            self._shuffle()
+            taken.append(self._take(missing))
+            missing -= len(taken[-1])
+        return np.concatenate(taken)
 
     def _take(self, count: int) -> Chosen:
         """At most `count` of what is left of the present pass."""
@@ -262,7 +321,7 @@ class Trainer:
         gradients, limit = self.network.gradients, self.spec.clip_norm
         square = float(gradients @ gradients)
         if not isfinite(loss + square):
-            raise DivergedError(self.steps + 1, loss)
+            raise DivergedError(self.steps + 1)
         if limit is not None and square > limit**2:
             gradients *= limit / sqrt(square)
 
@@ -294,6 +353,7 @@ class Trainer:
             self.optimizer = self._new_optimizer(spec.optimizer)
         if spec.batch_size != before.batch_size:
             self._batch = self._new_batch()
+        self._choose_tape()
 
     def reset(self, *, seed: int | None = None) -> None:
         """Back to step 0: the same initial weights and order as at first, or those of another seed."""

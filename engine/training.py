@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 
 from engine.errors import SpecError
 from engine.evaluation import EvaluationResult, evaluate
 from engine.specs import StopSpec
 from engine.trainer import Trainer, no_clock
+
+AT_ONCE = 1_000
+"""Updates of which the trainer is asked for one result."""
 
 
 def reached(
@@ -39,7 +42,8 @@ def reached(
 class Report:
     """How a training stands after `step` updates.
 
-    loss, accuracy: of the training batches since the last report, each seen before its update; seconds: time trained
+    loss, accuracy: of the training batches since the last report, each seen before its update, as far as they were
+    measured (see `engine.trainer.StepResult`); seconds: time trained
     in this call, by the trainer's clock, evaluations left out; validation: of the split by which the run is judged, None
     when it is empty;
     stopped: the conditions that end the training now, empty while it goes on.
@@ -76,14 +80,14 @@ def _train(trainer: Trainer, stop: StopSpec, every: int) -> Iterator[Report]:
     while not stopped:
         loss, correct, examples, steps = 0.0, 0, 0, 0
         while steps < every and not stopped:
-            started = trainer.clock()
-            result = trainer.step()
+            started, count = trainer.clock(), _ahead(stop, trainer, every - steps)
+            result = trainer.advance(count)
             seconds += trainer.clock() - started
             loss, correct, examples, steps = (
-                loss + result.loss,
+                loss + count * result.loss,
                 correct + result.correct,
                 examples + result.examples,
-                steps + 1,
+                steps + count,
             )
             stopped = reached(stop, trainer, seconds=seconds, accuracy=accuracy, loss=judged, unimproved=unimproved)
         split = trainer.spec.judged
@@ -94,6 +98,18 @@ def _train(trainer: Trainer, stop: StopSpec, every: int) -> Iterator[Report]:
                 best, unimproved = validation.loss, 0
             stopped = reached(stop, trainer, seconds=seconds, accuracy=accuracy, loss=judged, unimproved=unimproved)
         yield Report(trainer.steps, trainer.epoch, seconds, loss / steps, correct / examples, validation, stopped)
+
+
+def _ahead(stop: StopSpec, trainer: Trainer, most: int) -> int:
+    """How many updates may be done at once, at most `most`, so that none is done after the end."""
+    if stop.seconds is not None:
+        return 1
+    if stop.steps is not None:
+        most = min(most, stop.steps - trainer.steps)
+    if stop.epochs is not None:
+        missing = stop.epochs * len(trainer.splits["train"]) - trainer.examples
+        most = min(most, ceil(missing / trainer.spec.batch_size))
+    return min(most, AT_ONCE)
 
 
 def _check_ends(stop: StopSpec, trainer: Trainer) -> None:

@@ -19,7 +19,6 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when NumPy is imported
 
 import argparse
 import platform
-import shutil
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter, process_time
@@ -28,7 +27,7 @@ import numpy as np
 
 from engine.losses import SoftmaxCrossEntropy
 from engine.network import Chain, Network
-from tests.benchmarks import contenders
+from tests.benchmarks import contenders, tiny
 from tests.benchmarks.contenders import Turn, best, interleaved, ratio
 from tests.benchmarks.networks import NETWORKS
 
@@ -141,16 +140,6 @@ def main() -> None:
     for batch in (1, 64):
         table.row(f"{batch} at a time", contenders.our_inference(batch), contenders.torch_inference(batch))
 
-    table = Table("Tiny networks of tanh, batches of 10, steps per second", rounds, seconds)
-    for sizes in ((2, 4, 2, 1), (2, 8, 8, 8, 1)):
-        name = "-".join(map(str, sizes))
-        table.row(name, contenders.our_tiny(sizes), contenders.torch_tiny(sizes))
-        if shutil.which("node") and not options.processor_time:
-            turn, end = contenders.node("playground.js", *map(str, sizes))
-            turn(seconds)
-            table.row(name, contenders.our_tiny(sizes), {"a stand-in for TensorFlow Playground's nn.ts": turn})
-            end()
-
     if options.convnetjs and not options.processor_time:
         table = Table("convnetjs in node, the digits network, adadelta, examples per second", rounds, max(seconds, 0.5))
         for batch, cores in ((20, 1), (64, 2)):
@@ -161,6 +150,7 @@ def main() -> None:
             end()
             end_ours()
 
+    tiny.table(rounds, seconds, options.convnetjs)
     profile(20)
     profile(32)
     print(f"\nLoad at the end: {os.getloadavg()[0]:.1f}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -14,6 +13,7 @@ import numpy as np
 
 from engine import specs
 from engine.datasets.base import ImageDataset, LabelledImages
+from engine.datasets.points import points_dataset
 from engine.differentiation import differentiate
 from engine.losses import SoftmaxCrossEntropy
 from engine.network import Network
@@ -21,7 +21,6 @@ from engine.optimizers import OPTIMIZERS
 from engine.parallel import SecondCore
 from engine.shapes import plan
 from engine.specs import MnistSpec, RunSpec
-from engine.tape import Descent
 from engine.trainer import Trainer
 from tests.benchmarks.networks import NETWORKS
 
@@ -127,15 +126,11 @@ def our_inference(batch_size: int) -> Turn:
     return turns(lambda: network.logits(inputs), batch_size)
 
 
-def our_tiny(sizes: Sequence[int]) -> Turn:
-    """Gradient descent on batches of ten points, steps per second."""
-    layers = tuple(layer for units in sizes[1:] for layer in (specs.Dense(units=units), specs.Tanh()))
-    rng = np.random.default_rng(0)
-    network = Network.build(layers, (sizes[0],), rng=rng)
-    descent = Descent(network.layers, network.parameters, network.gradients, 10, 0.03)
-    points = rng.uniform(-1, 1, (25, sizes[0], 10)).astype(np.float32)
-    batches = list(zip(points, np.sign(points[:, :1] * points[:, 1:]), strict=True))
-    return turns(lambda: descent.train(batches), len(batches))
+def our_points(spec: RunSpec) -> Turn:
+    """`Trainer.advance` as a run does it, shuffling and choosing points included, steps per second."""
+    assert not isinstance(spec.dataset, MnistSpec)
+    trainer = Trainer(spec, points_dataset(spec.dataset))
+    return turns(lambda: trainer.advance(200), 200)
 
 
 # ---- PyTorch -----------------------------------------------------------------------------------------------------------
@@ -217,14 +212,25 @@ def torch_inference(batch_size: int) -> dict[str, Turn]:
     return {label: inference(*rest) for label, *rest in torch_settings("digits", batch_size)}
 
 
-def torch_tiny(sizes: Sequence[int]) -> dict[str, Turn]:
+def torch_points(spec: RunSpec) -> dict[str, Turn]:
+    """Dense layers and tanh, plain descent, on one batch of points again and again, steps per second."""
     if torch is None:
         return {}
-    pairs = pairwise(sizes)
-    model = torch.nn.Sequential(*[m for a, b in pairs for m in (torch.nn.Linear(a, b), torch.nn.Tanh())])
-    optimizer, criterion = torch.optim.SGD(model.parameters(), lr=0.03), torch.nn.MSELoss()
-    points = torch.rand(10, sizes[0]) * 2 - 1
-    targets = torch.sign(points[:, :1] * points[:, 1:])
+    modules, inputs = [], spec.dataset.input_shape[0]
+    for layer in spec.network:
+        if isinstance(layer, specs.Dense):
+            modules.append(torch.nn.Linear(inputs, layer.units))
+            inputs = layer.units
+        else:
+            modules.append(torch.nn.Tanh())
+    model = torch.nn.Sequential(*modules)
+    optimizer = torch.optim.SGD(model.parameters(), lr=spec.optimizer.learning_rate)
+    points = torch.rand(spec.batch_size, spec.dataset.input_shape[0]) * 2 - 1
+    first = points[:, :1] * points[:, 1:] > 0
+    if spec.loss == "softmax_cross_entropy":
+        criterion, targets = torch.nn.CrossEntropyLoss(), (~first[:, 0]).long()
+    else:
+        criterion, targets = torch.nn.MSELoss(), torch.where(first, 1.0, -1.0)
 
     def step() -> None:
         torch.set_num_threads(1)
@@ -232,7 +238,7 @@ def torch_tiny(sizes: Sequence[int]) -> dict[str, Turn]:
         criterion(model(points), targets).backward()
         optimizer.step()
 
-    return {"PyTorch, 1 thread": turns(step, 1)}
+    return {"PyTorch": turns(step, 1)}
 
 
 # ---- In node -------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from engine.datasets.base import Dataset
+from engine.datasets.points import points_dataset
 from engine.formats import checkpoint, native
 from engine.specs import (
     LAYER_SPECS,
@@ -13,9 +16,16 @@ from engine.specs import (
     SCHEDULE_SPECS,
     Adam,
     Conv2D,
+    Cosine,
+    CurveSpec,
     Dense,
+    Dropout,
     LayerSpec,
+    MnistSpec,
+    PlaneSpec,
+    ReLU,
     RunSpec,
+    Tanh,
     demo_network,
 )
 from engine.trainer import Trainer
@@ -28,6 +38,17 @@ def around(layer: LayerSpec) -> RunSpec:
     return small.spec(network=network, optimizer=Adam())
 
 
+def points(**changes: Any) -> RunSpec:
+    """A run on points in the plane, whose batches do not divide their number."""
+    values: dict[str, Any] = {
+        "dataset": PlaneSpec(kind="spiral", points=90, noise=0.1),
+        "network": (Dense(units=4), Tanh(), Dense(units=3), Tanh(), Dense(units=2)),
+        "batch_size": 7,
+        "l1": 1e-4,
+    }
+    return RunSpec(**{**values, **changes})
+
+
 RUNS: Mapping[str, tuple[RunSpec, int]] = {
     **{
         f"optimizer {name}": (small.spec(optimizer=make(), l1=1e-4, clip_norm=0.5), 100)
@@ -38,24 +59,28 @@ RUNS: Mapping[str, tuple[RunSpec, int]] = {
     "weights of classes": (small.spec(class_weights=tuple(0.5 + 0.25 * label for label in range(10))), 20),
     "two cores": (small.spec(cores=2), 20),
     "a large batch": (small.spec(network=demo_network(), batch_size=200), 3),
+    **{f"points, {name}": (points(optimizer=make(), clip_norm=0.5), 110) for name, make in OPTIMIZER_SPECS.items()},
+    "points, schedule": (points(schedule=Cosine(warm_up=30, steps=150)), 100),
+    "points, dropout": (points(network=(Dense(units=8), ReLU(), Dropout(), Dense(units=2))), 40),
+    "a curve": (points(dataset=CurveSpec(), network=(Dense(units=3), Tanh(), Dense(units=1)), loss="huber"), 50),
 }
 """Each with the updates before and again after the stop. The small run has dropout, random crops and short epochs."""
 
 
-def train(trainer: Trainer, updates: int) -> None:
-    for _ in range(updates):
-        trainer.step()
+def dataset(spec: RunSpec) -> Dataset:
+    return small.dataset() if isinstance(spec.dataset, MnistSpec) else points_dataset(spec.dataset)
 
 
 def outcome(trainer: Trainer) -> bytes:
-    """The whole state, and what the network makes of the test images."""
-    return native.dump(trainer.state()) + trainer.predict(trainer.splits["test"].images / 255).tobytes()
+    """The whole state, and what the network makes of the test examples."""
+    examples = trainer.splits["test"].look(slice(None))
+    return native.dump(trainer.state()) + trainer.probabilities(examples).tobytes()
 
 
 def main(folder: Path) -> None:
-    for name, (_, updates) in RUNS.items():
-        trainer = Trainer.from_state(checkpoint.read(folder / name), small.dataset())
-        train(trainer, updates)
+    for name, (spec, updates) in RUNS.items():
+        trainer = Trainer.from_state(checkpoint.read(folder / name), dataset(spec))
+        trainer.advance(updates)
         (folder / f"{name}.outcome").write_bytes(outcome(trainer))
 
 

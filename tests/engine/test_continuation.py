@@ -10,8 +10,7 @@ import pytest
 
 from engine.formats import checkpoint, native
 from engine.trainer import Trainer
-from tests.engine import small
-from tests.engine.continuation import RUNS, outcome, train
+from tests.engine.continuation import RUNS, dataset, outcome
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +18,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every run's checkpoint from the middle, and how it ended in a process that began there."""
     folder = tmp_path_factory.mktemp("runs")
     for name, (spec, updates) in RUNS.items():
-        trainer = Trainer(spec, small.dataset())
-        train(trainer, updates)
+        trainer = Trainer(spec, dataset(spec))
+        trainer.advance(updates)
         checkpoint.write(folder / name, native.dump(trainer.state()))
     subprocess.run([sys.executable, "-m", "tests.engine.continuation", str(folder)], check=True, timeout=100)
     return folder
@@ -29,6 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", RUNS)
 def test_the_same_to_the_last_bit(folder: Path, name: str) -> None:
     spec, updates = RUNS[name]
-    undisturbed = Trainer(spec, small.dataset())
-    train(undisturbed, 2 * updates)
+    undisturbed = Trainer(spec, dataset(spec))
+    for _ in range(2 * updates):
+        undisturbed.step()
     assert (folder / f"{name}.outcome").read_bytes() == outcome(undisturbed)

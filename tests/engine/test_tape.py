@@ -1,109 +1,148 @@
-"""Small dense networks give on a tape what they give layer by layer."""
+"""Small dense networks give on a tape the gradients that they give layer by layer."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine import specs
-from engine.gradcheck import check_gradients
-from engine.losses import SoftmaxCrossEntropy
-from engine.network import Chain, Network
-from engine.specs import Dense, Dropout, LayerSpec, ReLU, Sigmoid, Softplus, Tanh
-from engine.tape import Descent, Tape, can_be_taped
+from engine.arrays import Truth
+from engine.losses import make_loss
+from engine.network import Network
+from engine.specs import (
+    CurveSpec,
+    Dense,
+    Dropout,
+    LayerSpec,
+    LeakyReLU,
+    LossName,
+    PlaneSpec,
+    ReLU,
+    RunSpec,
+    Sigmoid,
+    Softplus,
+    Tanh,
+)
+from engine.tape import Tape
+from engine.tape_losses import TAPED_LOSSES, taped_loss
+from engine.taped_training import can_be_taped
+
+ACTIVATIONS = (None, Tanh(), ReLU(), Sigmoid(), Softplus(), LeakyReLU(slope=0.1), LeakyReLU(slope=0.3))
 
 
 @st.composite
-def dense_networks(draw: st.DrawFn) -> tuple[LayerSpec, ...]:
+def dense_networks(draw: st.DrawFn, outputs: int) -> tuple[LayerSpec, ...]:
     layers: list[LayerSpec] = []
-    for units in draw(st.lists(st.integers(1, 6), min_size=1, max_size=4)):
+    for units in [*draw(st.lists(st.integers(1, 6), max_size=4)), outputs]:
         layers.append(Dense(units=units))
-        activation = draw(st.sampled_from([None, Tanh(), ReLU(), Sigmoid()]))
+        activation = draw(st.sampled_from(ACTIVATIONS))
         layers += [] if activation is None else [activation]
     return tuple(layers)
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
-@given(dense_networks(), st.integers(1, 12), st.integers(0, 99))
-def test_a_tape_equals_the_plain_layers(layers: tuple[LayerSpec, ...], size: int, seed: int) -> None:
+@st.composite
+def runs(draw: st.DrawFn) -> RunSpec:
+    classes = draw(st.sampled_from([0, 2, 3, 5]))
+    losses: tuple[LossName, ...] = TAPED_LOSSES if classes else TAPED_LOSSES[1:]
+    spec = RunSpec(
+        dataset=PlaneSpec(kind="spiral", class_count=classes) if classes else PlaneSpec(kind="plane"),
+        loss=draw(st.sampled_from(losses)),
+        huber_delta=0.5,
+        batch_size=draw(st.integers(1, 12)),
+    )
+    return replace(spec, network=draw(dense_networks(spec.output_count)))
+
+
+SLOPES = RunSpec(
+    dataset=PlaneSpec(),
+    network=(
+        *(layer for slope in (0.1, 0.3, 0.3, 0.1) for layer in (Dense(units=4), LeakyReLU(slope=slope))),
+        Dense(units=2),
+    ),
+    batch_size=5,
+)
+"""Neighbours with the same activation, but not the same slopes."""
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@example(SLOPES, 0, 0.1)
+@given(runs(), st.integers(0, 99), st.sampled_from([0.1, 30.0]))
+def test_a_tape_equals_the_plain_layers_and_the_plain_loss(spec: RunSpec, seed: int, size: float) -> None:
+    """Two batches in two blocks, one after the other, with small and with very large numbers."""
     rng = np.random.default_rng(seed)
-    network = Network.build(layers, (3,), rng=rng, dtype=np.float64)
-    network.parameters += rng.normal(scale=0.1, size=network.parameters.size)
-    inputs, gradients = rng.normal(size=(3, size)), rng.normal(size=(network.output_shape[0], size))
-    chain = Chain(network.layers)
-    expected = chain.forward(inputs).copy()
-    chain.backward(gradients)
-    expected_gradients = network.gradients.copy()
-    network.gradients.fill(np.nan)
-    tape = Tape(network.layers, network.parameters, network.gradients)
-    for _ in range(2):
-        np.testing.assert_allclose(tape.forward(inputs), expected, rtol=0, atol=1e-12)
-        tape.backward(gradients)
-        np.testing.assert_allclose(
-            network.gradients, expected_gradients, rtol=0, atol=1e-12 * (1 + np.abs(expected_gradients).max())
+    network = Network.build(spec.network, (3,), rng=rng, dtype=np.float64)
+    network.parameters += rng.normal(scale=size, size=network.parameters.size)
+    encoded = taped_loss(spec, spec.output_count, np.float64)
+    tape = Tape(network.layers, encoded, np.float64, spec.batch_size, blocks=2)
+    loss = make_loss(spec)
+    for block in (0, 1, 0):
+        inputs = rng.normal(size=(3, spec.batch_size))
+        truth: Truth = rng.normal(size=spec.batch_size)
+        if spec.dataset.classes:
+            truth = rng.integers(0, len(spec.dataset.classes), spec.batch_size)
+        outputs = network.forward(inputs, training=True)
+        network.backward(loss.loss_and_gradient(outputs, truth)[1])
+
+        tape.weights[:] = network.parameters[tape.places]
+        tape.inputs[block], tape.targets[block] = inputs, encoded.encode(truth)
+        tape.weight_gradients.fill(np.nan)
+        for function, arguments in tape.calls[block]:
+            function(*arguments)
+        np.testing.assert_allclose(tape.outputs[block], outputs, rtol=1e-11, atol=1e-12)
+        expected = network.gradients[tape.places]
+        np.testing.assert_allclose(tape.weight_gradients, expected, rtol=0, atol=1e-12 * (1 + np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS[1:], ids=str)
+def test_slopes_at_exactly_zero(activation: LayerSpec) -> None:
+    """With all weights zero, as the lesson on symmetry has them, every unit stands where ReLUs have their corner."""
+    spec = RunSpec(dataset=PlaneSpec(), network=(Dense(units=3), activation, Dense(units=2)), batch_size=4)
+    network = Network(spec.network, (2,), np.float64)
+    encoded = taped_loss(spec, 2, np.float64)
+    tape = Tape(network.layers, encoded, np.float64, 4, blocks=1)
+    network.parameters[9:15] = np.arange(6)  # those of the outputs: something comes back
+    inputs, labels = np.ones((2, 4)), np.array([0, 1, 0, 0])
+    network.backward(make_loss(spec).loss_and_gradient(network.forward(inputs, training=True), labels)[1])
+    tape.weights[:] = network.parameters[tape.places]
+    tape.inputs[0], tape.targets[0] = inputs, encoded.encode(labels)
+    for function, arguments in tape.calls[0]:
+        function(*arguments)
+    np.testing.assert_allclose(tape.weight_gradients, network.gradients[tape.places], rtol=0, atol=1e-15)
+
+
+def test_logits_far_apart_overflow_nothing() -> None:
+    for classes in (2, 3):
+        spec = RunSpec(
+            dataset=PlaneSpec(kind="spiral", class_count=classes), network=(Dense(units=classes),), batch_size=2
         )
+        network = Network(spec.network, (2,))
+        encoded = taped_loss(spec, classes, np.float32)
+        tape = Tape(network.layers, encoded, np.float32, 2, blocks=1)
+        tape.weights[:] = np.linspace(-500, 500, tape.weights.size)
+        tape.inputs[0], tape.targets[0] = 1, encoded.encode(np.array([0, 1]))
+        for function, arguments in tape.calls[0]:
+            function(*arguments)
+        assert np.isfinite(tape.weight_gradients).all()
 
 
-def test_which_networks_are_taped() -> None:
-    def taped(*layers: LayerSpec) -> bool:
-        return isinstance(Network(layers, (2,))._training, Tape)
+def test_which_runs_are_taped() -> None:
+    """The spec alone decides."""
 
-    assert taped(Dense(units=4), Tanh(), Dense(units=1), Tanh())
-    assert taped(Dense(units=4))
-    assert not taped(Dense(units=4), Softplus(), Dense(units=1))
-    assert not taped(Dense(units=4), Dropout(), Dense(units=1))
-    assert not taped(Dense(units=4), Tanh(), Sigmoid())
-    assert not taped(Tanh(), Dense(units=1))
-    assert not taped(Dense(units=2000))
-    assert not can_be_taped([])
+    def taped(*network: LayerSpec, **changes: object) -> bool:
+        return can_be_taped(RunSpec(**{"dataset": PlaneSpec(), "network": network, **changes}))  # type: ignore[arg-type]
 
-
-def test_gradients_of_a_taped_network() -> None:
-    rng = np.random.default_rng(1)
-    network = Network.build((Dense(units=4), Tanh(), Dense(units=5), Sigmoid(), Dense(units=3)), (2,), rng=rng)
-    assert isinstance(network._training, Tape)
-    checks = check_gradients(network, SoftmaxCrossEntropy(), rng.normal(size=(2, 7)), rng.integers(0, 3, 7))
-    assert max(check.error for check in checks) < 1e-5
-
-
-@pytest.mark.parametrize("sizes", [(2, 4, 2, 1), (2, 8, 8, 8, 1)])
-def test_descent_equals_the_textbook(sizes: tuple[int, ...]) -> None:
-    """Fifty steps with freshly made arrays, formula by formula."""
-    rng = np.random.default_rng(0)
-    layers = tuple(layer for units in sizes[1:] for layer in (Dense(units=units), Tanh()))
-    network = Network.build(layers, sizes[:1], rng=rng, dtype=np.float64)
-    weights = [layer.weights.copy() for layer in network.layers if layer.weights is not None]
-    biases = [layer.biases.copy() for layer in network.layers if layer.biases is not None]
-    batches = [(rng.uniform(-1, 1, (2, 10)), rng.choice([-1.0, 1.0], (1, 10))) for _ in range(50)]
-    Descent(network.layers, network.parameters, network.gradients, 10, 0.3).train(batches)
-    for inputs, targets in batches:
-        activations = [inputs]
-        for w, b in zip(weights, biases, strict=True):
-            activations.append(np.tanh(w @ activations[-1] + b[:, None]))
-        delta = 2 / targets.size * (activations[-1] - targets) * (1 - activations[-1] ** 2)
-        for i in reversed(range(len(weights))):
-            weight_gradients, bias_gradients = delta @ activations[i].T, delta.sum(axis=1)
-            delta = weights[i].T @ delta * (1 - activations[i] ** 2)
-            weights[i] -= 0.3 * weight_gradients
-            biases[i] -= 0.3 * bias_gradients
-    expected = np.concatenate([part.ravel() for pair in zip(weights, biases, strict=True) for part in pair])
-    np.testing.assert_allclose(network.parameters, expected, rtol=0, atol=1e-12)
-
-
-def test_a_taped_network_learns_exclusive_or() -> None:
-    rng = np.random.default_rng(2)
-    network = Network.build((Dense(units=4), Tanh(), Dense(units=2), Tanh(), Dense(units=1), Tanh()), (2,), rng=rng)
-    points = rng.uniform(-1, 1, (300, 2, 10)).astype(np.float32)
-    targets = np.sign(points[:, :1] * points[:, 1:])
-    descent = Descent(network.layers, network.parameters, network.gradients, 10, 0.3)
-    errors = []
-    for _ in range(10):
-        descent.train(zip(points, targets, strict=True))
-        errors.append(float(np.mean((network.logits(points[0]) - targets[0]) ** 2)))
-    assert errors[-1] < 0.5 * errors[0]
-
-
-def test_a_large_dense_network_is_not_taped() -> None:
-    assert not isinstance(Network((specs.Dense(units=128), specs.Dense()), (1, 28, 28))._training, Tape)
+    assert taped(Dense(units=4), Tanh(), Dense(units=2))
+    assert taped(Dense(units=4), Softplus(), Dense(units=4), ReLU(), Dense(units=2))
+    assert taped(*[layer for _ in range(8) for layer in (Dense(units=16), Tanh())], Dense(units=6))
+    assert taped(Dense(units=1), dataset=CurveSpec(), loss="huber")
+    assert not taped(Dense(units=4), Tanh(), Dropout(), Dense(units=2))
+    assert not taped(Dense(units=4), Tanh(), Sigmoid(), Dense(units=2))
+    assert not taped(Tanh(), Dense(units=2))
+    assert not taped(Dense(units=1000), Tanh(), Dense(units=2))
+    assert not taped(Dense(units=2), loss="hinge")
+    assert not taped(Dense(units=2), class_weights=(1.0, 2.0))
+    assert not taped(Dense(units=2), cores=2)
+    assert not can_be_taped(RunSpec(network=(Dense(units=2), Dense(units=10))))

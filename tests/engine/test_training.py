@@ -30,6 +30,8 @@ def test_steps_and_epochs_end_it_exactly() -> None:
     assert [report.step for report in seen] == [15, 23]
     assert seen[-1].epoch >= 3 > (seen[-1].step - 1) * 8 / 60
     assert seen[-1].stopped == ["epochs"]
+    seen = reports(trainer, StopSpec(epochs=4), every=100)
+    assert [report.step for report in seen] == [30]
 
 
 def test_the_runs_own_stop_is_the_usual_one() -> None:
