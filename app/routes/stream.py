@@ -21,16 +21,19 @@ PACK stands for `{"shape", "low", "high", "data"}`: base64 of one byte a value, 
     status   –                     {"state", "sentence", "step"}                                      never lost
     close    –                     {"reason"}; the last one                                           last
 
-PLANE stands for what the watch asked for, and null for all else: "outputs": PACK (maps, R, R), whose first row has the
-largest y; "neuron": {"layer", "unit", "map": PACK}; "neurons": [{"layer", "maps": PACK (units, r, r)}]; "weights":
-[{"layer", "weights": a list for each unit, "biases"}]; "predictions" and "mistakes", the class of each point and the
-places of the wrong ones, in the order of GET …/points; "hidden": {"layer", "units", "grid": [across, up], "points":
-[across, up], "low", "high", "explained"}; "curve": {"x": [from, to], "output", "units": {"layer", "curves"}, "residuals",
-"least_squares": {"output", "loss"}}; "histograms": [{"layer", "units", "dead", "weights": {"low", "high", "counts"},
-"activations": likewise}]. `layer` is a place in the run's `network`, −1 its inputs.
-`views` chooses among metrics, layers, tiles and plane; state, status and close always come. `watch` names what the page looks
-at (PUT /api/runs/{id}/watches/{watch}). A comment line comes every 15 s on a quiet stream, and `retry:` says how long to
-wait before connecting again. `Last-Event-ID` (header) resumes without a gap or a double; an id of another generation
+PLANE stands for "taken", the moment of the snapshot in ms since 1970, and for what the watch asked for, all else null:
+"outputs": PACK (maps, R, R), whose first row has the largest y; "neuron": {"layer", "unit", "map": PACK}; "neurons":
+[{"layer", "maps": PACK (units, r, r)}]; "weights": [{"layer", "weights": a list for each unit, "biases"}]; "predictions"
+and "mistakes", the class of each point and the places of the wrong ones, in the order of GET …/points; "hidden":
+{"layer", "units", "grid": [across, up], "points": [across, up], "low", "high", "explained"}; "curve": {"x": [from, to],
+"output", "units": {"layer", "curves"}, "residuals", "least_squares": {"output", "loss"}}; "histograms": [{"layer",
+"units", "dead", "weights": {"low", "high", "counts"}, "activations": likewise}]. `layer` is a place in the run's
+`network`, −1 its inputs.
+
+`views` chooses among metrics, layers, tiles and plane; state, status and close always come. `watch` names what the page
+looks at (PUT /api/runs/{id}/watches/{watch}). A comment line comes every 15 s on a quiet stream, and `retry:` says how
+long to wait before connecting again.
+`Last-Event-ID` (header) resumes without a gap or a double; an id of another generation
 or one that is not known gets everything again.
 A client that does not read for 10 s is let go; when it comes back it resumes. A full server answers 503 with
 Retry-After, and so does one that is stopping.

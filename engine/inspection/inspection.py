@@ -104,8 +104,6 @@ class Inspection:
 
     def _to_inputs(self, places: Positions, columns: Sequence[int]) -> Array:
         """`places` (N, 2) lie in the plane of two columns; the others stand at their mean over the training points."""
-        if self.columns == 1:
-            return self.dataset.to_inputs(places[:, :1])
         positions = np.tile(self.dataset.positions[self.dataset.train].mean(axis=0), (len(places), 1))
         positions[:, list(columns)] = places
         return self.dataset.to_inputs(positions)

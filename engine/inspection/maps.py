@@ -22,14 +22,16 @@ class UnitMaps:
 def boundary(inspection: Inspection, resolution: int, columns: Sequence[int] = (0, 1)) -> Array:
     """The network's answer at the cells of a grid, (K, resolution, resolution), row 0 = largest y.
 
-    Probabilities of the K classes, or, K = 1, the number that is learned.
+    Probabilities of the K classes, or, K = 1, the number that is learned. ShapeError when there are no such columns.
     """
+    inspection.check_columns(columns)
     answers = inspection.answers(inspection.observer.outputs(inspection.grid_inputs(resolution, columns)))
     return answers.reshape(-1, resolution, resolution)
 
 
 def response(inspection: Inspection, layer: int, unit: int, resolution: int, columns: Sequence[int] = (0, 1)) -> Array:
-    """One unit over the plane, (resolution, resolution). ShapeError when there is no such unit."""
+    """One unit over the plane, (resolution, resolution). ShapeError when there are no such columns, or no such unit."""
+    inspection.check_columns(columns)
     inspection.check_unit(layer, unit)
     inputs = inspection.grid_inputs(resolution, columns)
     values: Array = inspection.units(inputs, [layer])[layer][unit]

@@ -212,6 +212,7 @@ def test_numbers_are_seen_in_their_own_unit_and_other_columns_at_their_mean() ->
     places = np.stack([a_low + (a_high - a_low) * y, np.full(100, mean[1]), c_low + (c_high - c_low) * x])
     inputs = (places - mean[:3, None]) / spread[:3, None]
     (outputs,) = layer_by_layer(trainer.network, inputs)[-1]
+    assert boundary(inspection, 10).shape == (1, 10, 10)  # over the first two columns, which the next is not
     found = boundary(inspection, 10, (2, 0))
     assert found.shape == (1, 10, 10)
     assert found.ravel() == pytest.approx(mean[3] + spread[3] * outputs, rel=1e-4)
@@ -439,7 +440,9 @@ def test_what_is_not_there_is_refused() -> None:
         with pytest.raises(ShapeError):
             plane.check_columns(columns)
     with pytest.raises(ShapeError, match="on a line"):
-        on_a_line.check_columns((0, 1))
+        boundary(on_a_line, 20)
+    with pytest.raises(ShapeError, match="on a line"):
+        response(on_a_line, 0, 0, 20)
     with pytest.raises(ShapeError, match="curve"):
         curve(plane, 50)
     with pytest.raises(ShapeError, match="components"):
