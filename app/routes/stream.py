@@ -146,7 +146,9 @@ async def follow_run(
     request: Request,
     runs: RunsService,
     id: RunId,
-    views: Annotated[str, Query(max_length=80, description="Any of metrics, layers, tiles, plane, with commas.")] = "metrics",
+    views: Annotated[
+        str, Query(max_length=80, description="Any of metrics, layers, tiles, plane, with commas.")
+    ] = "metrics",
     watch: Annotated[
         str | None, Query(pattern="^[a-z0-9]{1,32}$", description="The watch whose frames to send.")
     ] = None,
