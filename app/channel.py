@@ -95,6 +95,7 @@ class Channel:
         self._statuses: deque[bytes] = deque(maxlen=STATUSES_KEPT)
         self._status_count = 0
         self._latest_count = 0
+        self._frame_count = 0
         self._frames: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._encoded: tuple[tuple[int, int, int], bytes] | None = None
         self._closing: str | None = None
@@ -140,8 +141,8 @@ class Channel:
     def draw(self, watch: str, view: str, frame: bytes) -> None:
         """The newest frame of one view through one watch, if anybody still looks through it."""
         if any(reader.watch == watch and view in reader.views for reader in self.readers):
-            version = self._frames.get((watch, view), (0, b""))[0] + 1
-            self._frames[watch, view] = version, frame
+            self._frame_count += 1
+            self._frames[watch, view] = self._frame_count, frame
             self._wake()
 
     def close(self, reason: str) -> None:

@@ -192,6 +192,22 @@ def test_frames_are_the_newest_and_only_for_who_looks() -> None:
     assert other.names == ["state"]
 
 
+def test_the_first_frame_after_a_reset_is_told_from_the_first_before_it() -> None:
+    async def scenario() -> Page:
+        channel = Channel(run())
+        page = Page(channel, "mine")
+        await page.read()
+        for number in range(2):
+            channel.draw("mine", "layers", b'event: frame\ndata: {"step":%d}\n\n' % number)
+            await page.read()
+            channel.restore({"step": 0})
+        await page.cut()
+        return page
+
+    page = asyncio.run(scenario())
+    assert [value["step"] for name, value in zip(page.names, page.values, strict=True) if name == "frame"] == [0, 1]
+
+
 def test_a_long_history_comes_in_pieces_and_a_slow_reader_gets_fewer_longer_events() -> None:
     async def scenario() -> Page:
         channel = Channel(run())
