@@ -62,7 +62,7 @@ if (onOff instanceof HTMLInputElement) {
 }
 
 listen(command => {
-  const pad = document.querySelector("drawing-pad canvas");
+  const pad = document.querySelector(":is(drawing-pad, plane-plot, curve-plot) canvas[tabindex], drawing-pad canvas");
   if (command === "draw" && pad instanceof HTMLElement) {
     pad.scrollIntoView({ block: "center" });
     pad.focus({ preventScroll: true });

@@ -144,7 +144,7 @@ function wish() {
   const wanted = JSON.stringify({
     plane: curve ? null : { resolution, neuron: neuron ? neuron.split(".").map(Number) : null, columns },
     curve: curve ? { resolution: CURVE, layer: units === "" ? null : Number(units) } : null,
-    neurons: curve ? null : SIDE, weights: true,
+    neurons: SIDE, weights: true,
     hidden: warped && seen.has(warped) ? warped.view : null,
     histograms: seen.has(/** @type {Element} */ (one("unit-histograms"))),
   });
