@@ -266,7 +266,7 @@ def test_principal_components_are_the_directions_of_most_variance() -> None:
 def test_components_of_points_that_are_all_the_same_explain_nothing() -> None:
     _, _, explained = principal_components(np.ones((3, 10)))
     assert explained == (0, 0)
-    _, directions, _ = principal_components(np.array([[1, np.inf], [0, 1]]))
+    _, directions, _ = principal_components(np.array([[1, np.inf], [0, 1], [2, 2]]))
     assert np.isnan(directions).all()
 
 
