@@ -139,14 +139,12 @@ export class Painting {
 
   /** The brush goes all the way from where it was: a quick pointer is not seen everywhere. @param {Place} place */
   #stroke(place) {
-    const [x, y] = this.#from, steps = Math.floor(this.#distance(place, this.#from) / (REACH.spray / 2));
-    if (!steps) return;
-    for (let i = 1; i <= steps; i++) {
-      /** @type {Place} */ const between = [x + (place[0] - x) * i / steps, y + (place[1] - y) * i / steps];
-      if (this.#doing === "spray") this.#spray(between);
-      else this.#rub(between);
+    const from = this.#from, [dx, dy] = [place[0] - from[0], place[1] - from[1]], far = this.#distance(place, from), pace = REACH.spray / 2;
+    for (let way = pace; way <= far; way += pace) {
+      this.#from = [from[0] + dx * way / far, from[1] + dy * way / far];
+      if (this.#doing === "spray") this.#spray(this.#from);
+      else this.#rub(this.#from);
     }
-    this.#from = place;
   }
 
   /** @param {PointerEvent} event */
