@@ -15,8 +15,8 @@ const REACH = 6; // CSS pixels between the pointer and the line it means
 const strength = weight => Math.min(1, Math.abs(weight) / FULL);
 /** @param {number} weight @returns {number} CSS pixels */
 const thickness = weight => THINNEST + (THICKEST - THINNEST) * strength(weight);
-/** @param {number} weight */
-const opacity = weight => FAINTEST + (CLEAREST - FAINTEST) * strength(weight);
+/** Rises at once, so that new networks can be seen. @param {number} weight */
+const opacity = weight => FAINTEST + (CLEAREST - FAINTEST) * Math.sqrt(strength(weight));
 
 /** Where a weight's line runs. @typedef {{ unit: number, input: number, path: Path2D }} Link */
 /** @typedef {{ link: Link, weight: number }} Line */
