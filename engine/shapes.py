@@ -47,6 +47,9 @@ from engine.validation import checked, read_value
 EVALUATION_CHUNK = 128
 """Examples that an evaluation takes at a time: enough for full speed, little enough to stay in the cache."""
 
+OBJECTS_BYTES = 2**20
+"""What a run's objects take beside its arrays; of a small network on a tape they are most of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
@@ -186,7 +189,7 @@ def estimate_bytes(specs: Sequence[LayerSpec], input_shape: Shape, batch_size: i
     parameters = sum(layer.parameters for layer in layers)
     # Parameters, gradients, a trace's gradients, the decay mask, two accumulators and two scratch vectors; the weights
     # once more as a fast convolution arranges them, at most nine times as many, with their gradients.
-    return 4 * (buffers * (batch_size + EVALUATION_CHUNK + 1) + parameters * 30)
+    return OBJECTS_BYTES + 4 * (buffers * (batch_size + EVALUATION_CHUNK + 1) + parameters * 30)
 
 
 def _buffer_values(layer: LayerPlan) -> int:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from engine.datasets.mnist import load_mnist
+from engine.datasets.points import points_dataset
 from engine.evaluation import evaluate
 from engine.shapes import EVALUATION_CHUNK, estimate_bytes
-from engine.specs import Adam, Conv2D, Dense, MnistSpec, ReLU, RunSpec
+from engine.specs import Adam, Conv2D, Dense, MnistSpec, PlaneSpec, ReLU, RunSpec, Tanh
 from engine.trainer import Trainer
 
 TRAINERS = 10
@@ -27,6 +28,15 @@ SPECS = {
         network=(Conv2D(filters=8, kernel_size=3), ReLU(), Conv2D(filters=8, kernel_size=3, stride=2), Dense(units=10)),
         dataset=MnistSpec(validation_size=256, crop=20),
         batch_size=256,
+    ),
+    "points": RunSpec(
+        dataset=PlaneSpec(), network=(Dense(units=4), Tanh(), Dense(units=2)), optimizer=Adam(), batch_size=10
+    ),
+    "points, deep": RunSpec(
+        dataset=PlaneSpec(),
+        network=(*(layer for _ in range(8) for layer in (Dense(units=16), Tanh())), Dense(units=2)),
+        optimizer=Adam(),
+        batch_size=1,
     ),
 }
 KEPT_FOR_EACH_EXAMPLE = 8
@@ -44,17 +54,18 @@ def grown(spec: RunSpec) -> list[int]:
 
     The first pays for what all share, such as the work space of the linear algebra.
     """
-    dataset = load_mnist()
+    dataset = load_mnist() if isinstance(spec.dataset, MnistSpec) else points_dataset(spec.dataset)
     trainers = []
     sizes = []
     for number in range(TRAINERS + 1):
         trainers.append(Trainer(spec, dataset))
         for _ in range(3):
             trainers[-1].step()
-        evaluate(trainers[-1], "validation")
+        evaluate(trainers[-1], spec.judged)
         network = trainers[-1].network
         network.logits(np.zeros((*network.input_shape, EVALUATION_CHUNK), np.float32), chunk=EVALUATION_CHUNK)
-        assert np.shares_memory(trainers[-1].splits["train"].images, dataset.train.images)
+        if isinstance(spec.dataset, MnistSpec):
+            assert np.shares_memory(trainers[-1].splits["train"].images, dataset.train.images)
         if number == 0:
             first = private_bytes()
         sizes.append(private_bytes() - first)
@@ -67,8 +78,8 @@ def test_ten_trainers_take_no_more_than_was_promised(name: str) -> None:
     spec = SPECS[name]
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
         sizes = fresh.submit(grown, spec).result()
-    shape = (1, spec.dataset.crop, spec.dataset.crop)
-    promised = estimate_bytes(spec.network, shape, spec.batch_size) + KEPT_FOR_EACH_EXAMPLE * spec.dataset.train_size
+    kept = KEPT_FOR_EACH_EXAMPLE * sum(spec.dataset.sizes.values())
+    promised = estimate_bytes(spec.network, spec.dataset.input_shape, spec.batch_size) + kept
     print(f"{name}: {sizes[-1] / TRAINERS / 2**20:.1f} MB a run, promised {promised / 2**20:.1f} MB")
     assert sizes[-1] <= TRAINERS * promised
     assert promised < 10 * sizes[-1] / TRAINERS, "a promise that says something"
