@@ -207,8 +207,8 @@ function address() {
   } else if (now !== location.pathname + location.search) {
     const gesture = performance.now() - changed < SAME_GESTURE || change === "view";
     history[gesture ? "replaceState" : "pushState"](null, "", now);
+    changed = performance.now();
   }
-  changed = performance.now();
 }
 
 document.addEventListener("htmx:after:swap", event => {
