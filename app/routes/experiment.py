@@ -233,10 +233,9 @@ class _Reader:
         if "features" not in self.texts:
             return tuple(base)
         wanted = self.several("features", get_args(Feature), base)
-        if not wanted:
+        if not wanted and "features" not in self.errors:
             self.errors["features"] = "The network needs at least one input."
-            return tuple(base)
-        return tuple(wanted)
+        return wanted or tuple(base)
 
     def hidden_layers(self, base: str) -> tuple[LayerSpec, ...]:
         try:

@@ -79,7 +79,7 @@ def hidden_text(layers: Sequence[LayerSpec]) -> str | None:
     parts: list[str] = []
     for layer in layers:
         if layer == Dense(units=getattr(layer, "units", 0)):
-            parts.append(f"{layer.units}.linear")  # type: ignore[union-attr]
+            parts.append(f"{layer.units}.linear")
         elif parts and parts[-1].endswith(".linear") and type(layer) in names and layer == type(layer)():
             parts[-1] = parts[-1].removesuffix("linear") + names[type(layer)]
         elif parts and isinstance(layer, Dropout) and ".d" not in parts[-1]:
@@ -112,7 +112,7 @@ def unpacked(word: str) -> TableSpec:
         inflate = zlib.decompressobj()
         text = inflate.decompress(base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)), OWN_BYTES)
         content = json.loads(text)
-    except (binascii.Error, zlib.error, ValueError):
+    except (binascii.Error, zlib.error, ValueError, RecursionError):
         raise broken from None
     if not inflate.eof or not isinstance(content, dict) or set(content) & {"features", "train_share", "seed", "name"}:
         raise broken
@@ -130,7 +130,7 @@ def painted(values: str, columns: str, class_names: str, target: str, standardiz
     try:
         names, classes = json.loads(columns or '["x","y"]'), json.loads(class_names or '["A","B"]')
         rows = array("f", base64.b64decode(values, validate=True))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         raise SpecError("The points could not be read.", field="/own") from None
     table = read_value(
         TableSpec,
@@ -144,9 +144,10 @@ def painted(values: str, columns: str, class_names: str, target: str, standardiz
         "",
     )
     if table.class_names and rows:
-        highest = int(max(rows[len(table.columns) :: len(table.columns) + 1], default=0))
+        labels = rows[len(table.columns) :: len(table.columns) + 1]
+        highest = int(max(label for label in (0.0, *labels) if label < len(LETTERS)))
         free = [letter for letter in LETTERS if letter not in table.class_names]
-        missing = max(0, min(highest, len(LETTERS) - 1) + 1 - len(table.class_names))
+        missing = max(0, highest + 1 - len(table.class_names))
         table = replace(table, class_names=(*table.class_names, *free[:missing]))
     check_table(table)
     return packed(table)

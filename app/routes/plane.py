@@ -122,7 +122,8 @@ async def shown_run(runs: Runs, run_id: str) -> tuple[dict[str, Any], Experiment
     experiment = experiment_of(spec, View(speed=run.get("updates_per_second")))
     if experiment is None:
         raise Unprocessable(
-            "These pages show points and networks of dense layers. This run is of another kind.", code="not_on_this_page"
+            "These pages show points and networks of dense layers. This run is of another kind.",
+            code="not_on_this_page",
         )
     return run, experiment
 
@@ -159,7 +160,9 @@ def context(bench: Bench, run: Mapping[str, Any], address: str, *, change: str =
         "initializers": list(INITIALIZER_TITLES.items()),
         "schedules": list(SCHEDULE_TITLES.items()),
         "rates": RATES,
-        "lesson_controls": [(name, title) for name, title in CONTROL_TITLES.items() if bench.page == "plane" or name not in PLANE_ONLY],
+        "lesson_controls": [
+            (name, title) for name, title in CONTROL_TITLES.items() if bench.page == "plane" or name not in PLANE_ONLY
+        ],
         "unlockable": UNLOCKABLE,
         "server": address,
         "snippets": snippets(run, address) if run["id"] else None,
@@ -292,7 +295,9 @@ async def read_table(page: PageName, request: Request, datasets: DatasetsService
             raise Unprocessable("Paste rows or choose a file first.")
         found = await datasets.read_csv(text, target, columns)
     except Problem as problem:
-        return render("_own_data.html", {"page": page, "text": text, "problem": problem.detail, "found": None}, block="answer")
+        return render(
+            "_own_data.html", {"page": page, "text": text, "problem": problem.detail, "found": None}, block="answer"
+        )
     table = read_value(TableSpec, {k: v for k, v in found["dataset"].items() if k in TABLE_FIELDS}, "")
     return render(
         "_own_data.html",

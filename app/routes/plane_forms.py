@@ -33,7 +33,6 @@ from engine.specs import (
     OPTIMIZER_SPECS,
     Dense,
     Dropout,
-    PointsSpec,
     RunSpec,
     StopSpec,
     TableSpec,
@@ -105,7 +104,12 @@ TITLES = {
 }
 RATES = ("0.00001", "0.0001", "0.001", "0.003", "0.01", "0.03", "0.1", "0.3", "1", "3", "10")
 """Offered for the learning rate and the decays, as in Playground."""
-SPEEDS = (("", "as fast as it goes"), ("1", "1 update a second"), ("10", "10 updates a second"), ("100", "100 updates a second"))
+SPEEDS = (
+    ("", "as fast as it goes"),
+    ("1", "1 update a second"),
+    ("10", "10 updates a second"),
+    ("100", "100 updates a second"),
+)
 
 CONTROL_TITLES = {
     "data": "Data set", "noise": "Noise", "points": "Number of points", "classes": "Number of classes",
@@ -285,25 +289,21 @@ def _columns(dataset: Any) -> tuple[str, ...]:
     return dataset.columns if isinstance(dataset, TableSpec) else ("x", "y")
 
 
-def _sliders(dataset: PointsSpec | Any, page: str, errors: Mapping[str, str]) -> list[Slider]:
-    generated = not isinstance(dataset, TableSpec)
-    few = page == "curve"
-    found = []
-    if generated:
-        most = 200 if few else 2000
-        found = [
-            Slider("noise", "Noise", f"{dataset.noise:g}", 0, max(0.5, dataset.noise), 0.01, figure(dataset.noise, "percent", 0)),
-            Slider(
-                "points", "Points", str(dataset.points), min(5 if few else 20, dataset.points),
-                max(most, dataset.points), 1 if few else 10, figure(dataset.points, "integer"),
-            ),
-        ]  # fmt: skip
+def _sliders(dataset: Any, page: str, errors: Mapping[str, str]) -> list[Slider]:
     share = dataset.train_share
-    found.append(Slider("train", "For training", f"{share:g}", 0.1, 1, 0.01, figure(share, "percent", 0)))
+    found = [Slider("train", "For training", f"{share:g}", 0.1, 1, 0.01, figure(share, "percent", 0))]
+    if not isinstance(dataset, TableSpec):
+        low, high, step = (5, 200, 1) if page == "curve" else (20, 2000, 10)
+        noise, count = dataset.noise, dataset.points
+        found = [
+            Slider("noise", "Noise", f"{noise:g}", 0, max(0.5, noise), 0.01, figure(noise, "percent", 0)),
+            Slider("points", "Points", str(count), min(low, count), max(high, count), step, figure(count, "integer")),
+            *found,
+        ]
     return [replace(slider, error=errors.get(slider.name, "")) for slider in found]
 
 
-def _inputs(dataset: PointsSpec | Any) -> list[dict[str, Any]]:
+def _inputs(dataset: Any) -> list[dict[str, Any]]:
     """The column of inputs: features that can be chosen, or the columns as they are."""
     columns = _columns(dataset)
     if len(columns) == 2 and hasattr(dataset, "features"):
@@ -331,6 +331,7 @@ def _layers(spec: RunSpec) -> list[HiddenLayer]:
 def _output(spec: RunSpec) -> dict[str, Any]:
     """The last column: what its neurons are called and what stands above them."""
     classes = spec.dataset.classes
+    labels: tuple[str, ...] = classes
     if not classes:
         target = spec.dataset.target if isinstance(spec.dataset, TableSpec) else "y"
         title, note, labels = "Output", "a number", (target,)
@@ -338,7 +339,7 @@ def _output(spec: RunSpec) -> dict[str, Any]:
         title, note, labels = "tanh", f"{classes[0]} or {classes[1]}", (classes[0],)
     else:
         squared = spec.loss == "half_squared_error"
-        title, note, labels = "tanh" if squared else "Softmax", f"{len(classes)} classes", classes
+        title, note = "tanh" if squared else "Softmax", f"{len(classes)} classes"
     return {"title": title, "note": note, "labels": labels, "place": len(hidden_part(spec))}
 
 
@@ -449,7 +450,9 @@ def kept_weights(before: RunSpec, after: RunSpec) -> Literal["weights", "nothing
     same_kind = isinstance(after.dataset, TableSpec) or (
         getattr(before.dataset, "kind", None) == getattr(after.dataset, "kind", None)
     )
-    same_points = before.dataset.input_shape == after.dataset.input_shape and before.dataset.classes == after.dataset.classes
+    same_points = (
+        before.dataset.input_shape == after.dataset.input_shape and before.dataset.classes == after.dataset.classes
+    )
     if same_kind and same_points and replace(after, dataset=before.dataset) == before:
         return "weights"
     return "nothing"
