@@ -70,6 +70,7 @@ listen(command => {
 });
 
 hint();
+/** @type {Record<string, string>} */
 const PAGES = { digits: "./pages/digits.js", plane: "./pages/plane.js", curve: "./pages/plane.js" };
-const module = PAGES[/** @type {keyof PAGES} */ (document.body.dataset.page ?? "")];
+const module = PAGES[document.body.dataset.page ?? ""];
 if (module && document.getElementById("stream")) await import(module);

@@ -38,7 +38,7 @@ const form = () => /** @type {HTMLFormElement} */ (document.getElementById("expe
 const one = selector => /** @type {T | null} */ (/** @type {unknown} */ (document.querySelector(selector)));
 
 const points = new PointSet(), figures = new Figures();
-/** @type {Watch | null} */
+/** @type {Watch<Record<string, unknown>> | null} */
 let watch = null;
 /** @type {Run | null} */
 let run = null;
@@ -162,8 +162,8 @@ const dragged = new Pace(DRAG_EVERY, submit);
 
 document.addEventListener("change", event => {
   const control = event.target;
-  if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement || control === form())) return;
-  if (control instanceof HTMLFormElement) return submit();
+  if (control === form()) return submit(); // points were painted
+  if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) return;
   if (control.form !== form() || "local" in control.dataset) return;
   look(control);
   dragged.hurry();
