@@ -37,7 +37,7 @@ class HiddenSpace extends HTMLElement {
   #first = make("select", { name: "hidden_a", "aria-label": "Neuron across" });
   #second = make("select", { name: "hidden_b", "aria-label": "Neuron upwards" });
   #next = make("button", { class: "button quiet square", type: "button", "aria-label": "Next pair of neurons", title: "Next pair of neurons" }, "→");
-  #canvas = make("canvas", { role: "img" });
+  #canvas = make("canvas", { role: "img", "aria-label": "Hidden space: nothing is shown yet." });
   #caption = make("p", { class: "note" });
   #network = "";
   /** @type {Choice[]} */ #choices = [];

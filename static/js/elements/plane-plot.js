@@ -65,6 +65,7 @@ class PlanePlot extends HTMLElement {
   #resize = new ResizeObserver(() => this.#refresh());
   #changed = () => {
     this.#judge();
+    if (!this.#set?.points.some(point => this.#lit?.has(point))) this.#lit = null;
     this.#describe.hurry();
     this.#refresh();
   };

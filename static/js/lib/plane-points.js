@@ -13,7 +13,7 @@
  * and `data` becomes "own"; then the form hears `change`.
  */
 
-import { request } from "./api.js";
+import { Problem, request } from "./api.js";
 import { fromBase64, toBase64 } from "./frames.js";
 import { make } from "./dom.js";
 
@@ -74,8 +74,8 @@ export class PointSet extends EventTarget {
       this.take(await request("GET", `/api/runs/${run}/points`, undefined, this.#asking.signal));
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return;
-      this.digest = ""; // asked again with the next state of the run
-      throw error;
+      this.digest = ""; // asked again with the next state of the run; that the server is away, the stream says
+      if (!(error instanceof Problem)) throw error;
     }
   }
 

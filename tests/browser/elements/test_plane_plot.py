@@ -45,6 +45,13 @@ def test_hard_regions_have_one_colour_up_to_the_boundary(bench: Bench) -> None:
         assert close(plot.pixel(-x, 2), mixed(plot, "class-b", STRENGTH))
 
 
+def test_hard_edges_are_finer_than_the_grid(bench: Bench) -> None:
+    coarse, _ = cells(20)  # the centres nearest to zero lie at −0.3 and 0.3
+    plot = Plot(bench, None, plane_frame(((coarse + 5.9) / 12)[None]), 'regions="hard"')
+    assert close(plot.pixel(0.25, 2), mixed(plot, "class-a", STRENGTH))
+    assert close(plot.pixel(-0.05, 2), mixed(plot, "class-b", STRENGTH))
+
+
 def test_six_classes_have_six_regions(bench: Bench) -> None:
     sector = (np.arctan2(Y, X) / (2 * np.pi) * 6) % 6
     outputs = np.stack([0.9 * (sector.astype(int) == k) + 0.02 for k in range(6)])
@@ -183,6 +190,10 @@ def test_a_cell_of_the_matrix_lights_up_its_points(bench: Bench) -> None:
     plot.page.eval_on_selector("plane-plot", "plot => plot.light(null)")
     plot.settle()
     assert plot.pixel(-4, 4, canvas=1)[3] == 255
+    plot.page.eval_on_selector("plane-plot", "plot => plot.light([2])")
+    plot.page.evaluate("answer => points.take(answer)", POINTS | {"values": [[0, 0]], "labels": [0], "split": ["train"]})
+    plot.settle()
+    assert plot.pixel(0, 0, canvas=1)[3] == 255, "of other points none stands out"
 
 
 def test_other_columns_are_other_axes(bench: Bench) -> None:
