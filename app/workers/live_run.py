@@ -33,7 +33,7 @@ from engine.datasets.base import Dataset
 from engine.errors import DivergedError, EngineError, FormatError, ShapeError
 from engine.evaluation import EvaluationResult
 from engine.specs import Dense, MnistSpec, RunSpec, Split, StopSpec
-from engine.trainer import StepResult, Trainer, TrainerState
+from engine.trainer import Trainer, TrainerState
 from engine.training import reached
 
 FLUSH_SECONDS = 0.1
@@ -111,7 +111,7 @@ class LiveRun:
         count = self.pace.take(monotonic(), self._updates_at_once())
         started = perf_counter()
         try:
-            result = self._advance(count)
+            result = self.trainer.advance(count)
         except DivergedError as error:
             self._diverge(error)
             return
@@ -121,12 +121,6 @@ class LiveRun:
             self.recorder.note_single_step(self.trainer, result)
         if ends := self.reached():
             self._finish(ends)
-
-    def _advance(self, count: int) -> StepResult:
-        """What the last of `count` updates reports."""
-        for _ in range(count - 1):
-            self.trainer.step()
-        return self.trainer.step()
 
     def _updates_at_once(self) -> int:
         """As many as take little time, but none beyond the next point of the curve or the end of the run."""

@@ -9,6 +9,7 @@ import pytest
 
 from app.errors import Problem
 from app.names import clean_name
+from app.settings import Limits
 from tests.app.double import RunsDouble, app_with, client_of
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,7 @@ async def refusals() -> list[tuple[int, Any]]:
             (404, await client.get(f"/api/runs/{run}/layers/9")),
             (405, await client.put("/api/runs")),
             (409, await client.post(f"/api/runs/{run}/steps", json={"count": 1})),
-            (413, await client.post("/api/runs", content=b" " * 300_000)),
+            (413, await client.post("/api/runs", content=b" " * (Limits().body_bytes + 1))),
             (415, await client.post("/api/runs", content=b"{}", headers={"content-type": "text/plain"})),
             (400, await client.post("/api/runs", content=b"{", headers={"content-type": "application/json"})),
             (422, await client.post("/api/runs", json={"l2": -1})),
@@ -114,7 +115,7 @@ async def test_an_unexpected_error_says_nothing_of_itself(caplog: pytest.LogCapt
         (
             {"loss": "anger"},
             "/loss",
-            "Loss must be one of: softmax_cross_entropy, mean_squared_error, hinge, huber, binary_cross_entropy.",
+            "Loss must be one of: softmax_cross_entropy, mean_squared_error, half_squared_error, hinge, huber, binary_cross_entropy.",
         ),
         ({"schedule": {"name": "cosine", "steps": 0}}, "/schedule/steps", "Steps must be at least 1 and at most 1,000,000,000; it was 0."),
         ({"schedule": {"name": "cyclic"}}, "/schedule", None),

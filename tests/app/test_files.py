@@ -54,7 +54,7 @@ def options(html: str) -> dict[str, str]:
 async def test_the_page_offers_every_format_and_says_what_is_inside() -> None:
     html = await page(RunsDouble())
     assert options(html) == {name: f">{format.title}" for name, format in FORMATS.items()}
-    assert html.count("The network with its weights and the preparation of images, from the bytes") == 1
+    assert html.count("The network with its weights and the preparation of its inputs") == 1
 
 
 @pytest.mark.anyio

@@ -16,7 +16,7 @@ from app.wire.points import Points
 from app.workers import live_run
 from app.workers.live_run import fitting
 from app.workers.messages import Changed, Drawn, Restored, Saved, Status, WeightChange
-from app.workers.point_recorder import point_interval
+from app.workers.point_recorder import PointRecorder, point_interval
 from app.workers.saves import Saves
 from engine.datasets.table import encode_rows
 from engine.errors import ShapeError, SpecError
@@ -69,7 +69,7 @@ def trained(folder: Path, spec: RunSpec, steps: int) -> Stage:
 
 def test_a_curve_has_many_points_at_first_and_a_few_thousand_in_the_end() -> None:
     def following(step: int) -> int:
-        return step + Stage(Path(), of_points()).run.recorder.updates_until_point(step)
+        return step + PointRecorder().updates_until_point(step)
 
     assert [following(step) for step in (0, 3, 10, 990, 1_000, 1_001)] == [10, 10, 20, 1_000, 1_100, 1_100]
     assert [following(step) for step in (100_000, 10_000_000)] == [101_000, 10_010_000]
