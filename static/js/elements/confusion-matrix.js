@@ -31,7 +31,7 @@ class ConfusionMatrix extends HTMLElement {
   #busy = false;
   #caption = make("figcaption", {}, "Not measured yet.");
   #table = make("table", { class: "matrix" });
-  #scroller = make("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Confusion matrix" }, this.#table);
+  #scroller = make("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Confusion matrix", hidden: true }, this.#table);
   #figures = make("dl", { class: "figures" });
   #asking = new Pace(ASK_EVERY, () => void this.#ask());
   /** @type {Redraw | null} */ #redraw = null;

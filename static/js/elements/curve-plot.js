@@ -240,17 +240,16 @@ class CurvePlot extends HTMLElement {
       }
       context.stroke();
     }
-    if (best) {
+    context.strokeStyle = colour("series-2");
+    context.lineWidth = 2.25;
+    trace(context, pixels, curve);
+    if (best) { // dashed and on top: in the end both lie on each other
       write(this.#key.get("best")?.lastElementChild, `least squares, loss ${significant(best.loss)}`);
       context.strokeStyle = colour("series-3");
       context.lineWidth = 2;
       context.setLineDash(DASH);
       trace(context, pixels, { x: curve.x, output: best.output });
-      context.setLineDash([]);
     }
-    context.strokeStyle = colour("series-2");
-    context.lineWidth = 2.25;
-    trace(context, pixels, curve);
   }
 
   /** @param {CanvasRenderingContext2D} context @param {{ left: number, right: number, top: number, bottom: number }} box */

@@ -136,7 +136,10 @@ class LossChart extends HTMLElement {
     const { width, height } = this.#place.getBoundingClientRect();
     this.#chart = new this.#library(options({
       plot, log, shown: this.#shown, width, height, rem, font,
-      range: (low, high) => this.#steady.fit(low, high, log, log ? [0.1, 3] : [0, 1]),
+      range: (low, high) => {
+        const [bottom, top] = this.#steady.fit(low, high, log, log ? [0.1, 3] : [0, 1]);
+        return [plot === "loss" && !log ? 0 : bottom, top];
+      },
       drawn: chart => drawLabels(chart, this.#ends(), rem, font),
       zoomed: chart => this.#select(chart),
       reset: () => { this.#zoom = null; if (this.#from) { this.#from = 0; this.#rebuild(); } else this.#draw(); },

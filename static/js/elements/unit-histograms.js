@@ -6,7 +6,7 @@
  */
 
 import { make, write } from "../lib/dom.js";
-import { range } from "../lib/format.js";
+import { NONE, range } from "../lib/format.js";
 import { Pace } from "../lib/pace.js";
 import { Redraw, surface } from "../lib/painting.js";
 import { colour, onPaletteChange } from "../lib/palette.js";
@@ -24,7 +24,7 @@ class UnitHistograms extends HTMLElement {
   /** @type {LayerHistogram[] | null} */ #latest = null;
   /** @type {Row[]} */ #rows = [];
   #shape = "";
-  #total = make("dd", {}, "–");
+  #total = make("dd", {}, NONE);
   #list = make("div", { class: "spreads" });
   #words = new Pace(SAY_EVERY, () => this.#say());
   /** @type {Redraw | null} */ #redraw = null;
@@ -56,7 +56,7 @@ class UnitHistograms extends HTMLElement {
     this.#shape = shape;
     const hidden = layers.filter(({ layer }) => this.#name(layer) !== "Output");
     const sum = (/** @type {"dead" | "units"} */ of) => hidden.reduce((total, layer) => total + layer[of], 0);
-    write(this.#total, `${sum("dead")} of ${sum("units")}`);
+    write(this.#total, hidden.length ? `${sum("dead")} of ${sum("units")}` : NONE);
     layers.forEach((layer, k) => {
       const row = this.#rows[k];
       write(row.dead, this.#dead(layer));

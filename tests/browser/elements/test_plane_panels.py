@@ -133,6 +133,7 @@ def test_a_network_that_grew_has_a_row_more(bench: Bench) -> None:
     page = bench.open("<unit-histograms></unit-histograms>", "elements/unit-histograms.js")
     page.evaluate(SHOW_UNITS, [NETWORK[-1:], histograms(0)])
     bench.until("document.querySelector('unit-histograms b')?.textContent === 'Output'")
+    assert page.locator("unit-histograms dd").inner_text() == "–", "an output is no hidden unit"
     page.evaluate(SHOW_UNITS, [NETWORK, histograms(0, 0, 0)])
     bench.until("document.querySelectorAll('unit-histograms b').length === 3")
     assert page.locator("unit-histograms b").all_inner_texts() == ["Layer 1", "Layer 2", "Output"]
