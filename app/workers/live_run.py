@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from math import ceil, inf
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, thread_time
 from typing import Any, Literal, TypeAlias
 
 from app.workers.messages import (
@@ -44,7 +44,7 @@ SAVE_SHARE = 20
 """A checkpoint that takes t is followed by at least 20 t of training."""
 DISK_RETRY_SECONDS = 30.0
 TOGETHER_SECONDS = 0.002
-"""How long the updates that are made at once may take, so that commands and other runs need not wait."""
+"""Processor time of the updates that are made at once, so that commands and other runs need not wait."""
 
 Task: TypeAlias = Generator[None, None, Any]
 """Work in portions of a few milliseconds; what it returns is the answer."""
@@ -109,13 +109,13 @@ class LiveRun:
         if self._is_time_to_save() and self._is_healthy():
             self.save()
         count = self.pace.take(monotonic(), self._updates_at_once())
-        started = perf_counter()
+        started, cost = perf_counter(), thread_time()
         try:
             result = self.trainer.advance(count)
         except DivergedError as error:
             self._diverge(error)
             return
-        self._together = fitting(count, perf_counter() - started)
+        self._together = fitting(count, thread_time() - cost)
         self.recorder.add(self.trainer, result, started)
         if self.pace.per_second is not None:
             self.recorder.note_single_step(self.trainer, result)

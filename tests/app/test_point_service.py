@@ -17,7 +17,7 @@ from app.services.runs import RunChanges
 from app.workers.messages import WeightChange
 from engine.datasets.points import points_dataset
 from engine.datasets.table import encode_rows
-from engine.specs import CurveSpec, Dense, PlaneSpec, StopSpec, TableSpec, Tanh
+from engine.specs import Cosine, CurveSpec, Dense, PlaneSpec, StopSpec, TableSpec, Tanh
 from engine.validation import read_run_spec, read_value
 from tests.app.small_runs import of_points, parse, service, small, until, weights
 
@@ -236,6 +236,24 @@ def test_a_pace_is_kept_over_a_restart_and_a_run_goes_on_to_the_same_weights(tmp
             assert run["step"] < 200
             with pytest.raises(Conflict, match="running"):
                 await runs.step(id, 1)
+
+    asyncio.run(scenario())
+
+
+def test_schedule_clipping_and_pace_change_while_it_trains_and_can_be_taken_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path) as runs:
+            id = (await runs.create(of_points()))["id"]
+            run = await runs.change(
+                id, RunChanges(schedule=Cosine(steps=500), clip_norm=0.5, updates_per_second=50.0, learning_rate=0.1)
+            )
+            assert (run["schedule"]["name"], run["clip_norm"], run["updates_per_second"]) == ("cosine", 0.5, 50.0)
+            assert run["state"] == "running"
+            run = await runs.change(id, RunChanges(l1=0.1))
+            assert (run["clip_norm"], run["updates_per_second"], run["l1"]) == (0.5, 50.0, 0.1)
+            run = await runs.change(id, RunChanges(clip_norm=None, updates_per_second=None, state="paused"))
+            assert (run["clip_norm"], run["updates_per_second"], run["state"]) == (None, None, "paused")
+            assert (await runs.spec(id))["schedule"]["steps"] == 500
 
     asyncio.run(scenario())
 
