@@ -113,6 +113,7 @@ class PlanePlot extends HTMLElement {
 
   /** @param {PlaneFrame} frame */
   show(frame) {
+    if ((frame.neuron === null) !== (this.#frame?.neuron == null)) this.#stale.marks = true;
     this.#frame = frame;
     this.#judge();
     this.#stale.regions = true;
@@ -143,6 +144,9 @@ class PlanePlot extends HTMLElement {
   }
 
   // ---- Places ------------------------------------------------------------------------------------------------------------
+
+  /** Whether it is a number that is shown at each place, and not classes. */
+  get #signed() { return this.#frame?.neuron != null || !this.#classes.length; }
 
   /** @param {string} what */
   #shows(what) { return (this.getAttribute("show") ?? "test,mistakes").split(",").includes(what); }
@@ -255,7 +259,7 @@ class PlanePlot extends HTMLElement {
     const { context, width, height } = lettered(this.#regions), frame = this.#frame, pack = frame?.neuron?.map ?? frame?.outputs;
     context.fillStyle = colour("map-zero");
     context.fillRect(0, 0, width, height);
-    const signed = frame?.neuron != null || !this.#classes.length, look = this.getAttribute("regions") ?? "soft";
+    const signed = this.#signed, look = this.getAttribute("regions") ?? "soft";
     this.#legend.hidden = !signed || !pack;
     if (!frame || !pack) return;
     const grid = stack(pack), limit = signed ? this.#limit(frame, grid) : 1;
@@ -315,7 +319,7 @@ class PlanePlot extends HTMLElement {
     const { context, width, height } = lettered(this.#marks), set = this.#set;
     this.#drawAxes(context, width, height);
     if (!set) return;
-    const stamp = stamps(RADIUS, set.classes.length > 0, this.#largestLabel()), lit = this.#lit, tests = this.#shows("test");
+    const stamp = stamps(RADIUS, set.classes.length > 0, this.#largestLabel(), this.#signed), lit = this.#lit, tests = this.#shows("test");
     context.resetTransform();
     for (const point of set.points) {
       if (point.test && !tests) continue;
@@ -373,10 +377,10 @@ class PlanePlot extends HTMLElement {
       context.stroke();
     }
     if (this.#lit) {
-      context.strokeStyle = colour("ink");
-      context.lineWidth = 1.5;
+      context.strokeStyle = colour("ink", 0.6);
+      context.lineWidth = 1;
       context.beginPath();
-      for (const point of this.#lit) this.#circle(context, this.#where(point), 7);
+      for (const point of this.#lit) this.#circle(context, this.#where(point), 6);
       context.stroke();
     }
     const cursor = this.#painting?.cursor;

@@ -13,10 +13,11 @@ const RING = 0.45; // of the colour itself in its outline, the rest is ink; as -
 /**
  * Stamps of one size for one theme and screen.
  * @param {number} radius of a training point, CSS pixels @param {boolean} classes whether labels are classes
- * @param {number} limit the largest number learned, if they are not
+ * @param {number} limit the largest number learned, if they are not @param {boolean} [strong] whether they stand on strong
+ *   colours, and need paper round them
  */
-export function stamps(radius, classes, limit) {
-  const ratio = devicePixelRatio || 1, ink = token("ink"), half = Math.ceil((radius + 2) * ratio);
+export function stamps(radius, classes, limit, strong = false) {
+  const ratio = devicePixelRatio || 1, ink = token("ink"), half = Math.ceil((radius + 3) * ratio);
   const table = new Uint8Array(palette("signed").buffer);
   /** @type {Map<number, OffscreenCanvas>} */ const made = new Map();
 
@@ -32,6 +33,12 @@ export function stamps(radius, classes, limit) {
     context.beginPath();
     if (test) diamond(context, radius + 1);
     else context.arc(0, 0, radius, 0, 2 * Math.PI);
+    if (strong) {
+      context.lineWidth = 3;
+      context.strokeStyle = colour("map-zero");
+      context.stroke();
+      context.lineWidth = 1;
+    }
     context.fillStyle = `rgb(${rgb.join(" ")})`;
     context.fill();
     context.strokeStyle = `rgb(${rgb.map((v, i) => Math.round(v * RING + ink[i] * (1 - RING))).join(" ")})`;
