@@ -270,6 +270,7 @@ def test_a_curve_reads_itself_off_in_words_and_as_a_table(bench: Bench) -> None:
     page.evaluate(FILL, 200)
     bench.until("document.querySelector('.readout').textContent.startsWith('Update 2,000: training')")
     page.click("summary")
+    page.wait_for_selector("loss-chart tbody tr")
     assert page.locator("loss-chart tbody tr").count() == 20
     page.check("[value=accuracy]")
     bench.until("document.querySelector('.readout').textContent.includes('test 90.00')")
