@@ -386,6 +386,10 @@ def test_a_network_that_goes_on_with_other_points_or_another_loss_is_seen_with_t
     room.watches.draw_all(trainer)
     assert_packed(room.sent[2][2]["outputs"], boundary(inspect(trainer), 20)[:1])
     assert room.sent[2][2]["outputs"] != room.sent[1][2]["outputs"]
+    trainer.network = trainer_of(PlaneSpec(), seed=2).network
+    room.watches.draw_all(trainer)
+    assert_packed(room.sent[3][2]["outputs"], boundary(inspect(trainer), 20)[:1])
+    assert room.sent[3][2]["outputs"] != room.sent[2][2]["outputs"]
 
 
 def test_a_run_on_pictures_has_no_plane(room: Room, digits: Trainer) -> None:
