@@ -29,7 +29,6 @@ from app.routes.experiment import (
     View,
     experiment_of,
     read,
-    texts_of,
     write,
 )
 from app.routes.experiment_texts import flat, packed, playground
@@ -221,7 +220,7 @@ async def change_experiment(page: PageName, run_id: str, request: Request, runs:
         check_run(experiment.spec)
         run, change = await become(runs, run, before.spec, experiment, go_on=action.startswith("rate:"))
     except ExperimentError as error:
-        return answer(refused(before, texts, error), run, request, change="refused", status=422)
+        return answer(bench_of(before, texts, error.errors), run, request, change="refused", status=422)
     except (SpecError, Problem) as error:
         words = error.detail if isinstance(error, Problem) else str(error)
         return answer(bench_of(before, texts, problem=words), run, request, change="refused", status=422)
@@ -264,18 +263,6 @@ async def as_table(runs: Runs, run_id: str, spec: RunSpec) -> TableSpec:
 
 def texts_of_query(query: str) -> dict[str, str]:
     return dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
-
-
-def refused(before: Experiment, texts: Mapping[str, str], error: ExperimentError) -> Bench:
-    """What was typed, with its errors; in the place of what is wrong stands what the run has."""
-    known = texts_of(before)
-    mended = {name: text for name, text in texts.items() if name not in error.errors}
-    mended |= {name: known[name] for name in error.errors if name in known}
-    try:
-        shown = read(mended, before.page)
-    except ExperimentError:
-        shown = before
-    return bench_of(shown, texts, error.errors)
 
 
 # ---- A CSV file ----------------------------------------------------------------------------------------------------------------

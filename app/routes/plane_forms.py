@@ -450,10 +450,11 @@ def kept_weights(before: RunSpec, after: RunSpec) -> Literal["weights", "nothing
     same_kind = isinstance(after.dataset, TableSpec) or (
         getattr(before.dataset, "kind", None) == getattr(after.dataset, "kind", None)
     )
-    same_points = (
-        before.dataset.input_shape == after.dataset.input_shape and before.dataset.classes == after.dataset.classes
-    )
-    if same_kind and same_points and replace(after, dataset=before.dataset) == before:
+    told = [
+        (dataset.input_shape, dataset.classes, getattr(dataset, "features", ()))
+        for dataset in (before.dataset, after.dataset)
+    ]
+    if same_kind and told[0] == told[1] and replace(after, dataset=before.dataset) == before:
         return "weights"
     return "nothing"
 

@@ -1,0 +1,566 @@
+"""The pages of points and their form, with a service that has no workers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from html import unescape
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app import deps, problems
+from app.errors import NotFound, Unprocessable
+from app.routes import plane
+from app.routes.experiment import BASES, CONTROLS, KINDS, Experiment, View, read, texts_of, write
+from app.routes.plane_forms import CONTROL_FIELDS, CONTROL_TITLES, act, bench_of, kept_weights, live_changes, settle
+from app.services.datasets import Datasets
+from app.services.description import describe_spec
+from app.services.runs import RunChanges, Unchanged
+from engine.specs import SGD, Cosine, Dense, PlaneSpec, RunSpec, StopSpec, TableSpec, Tanh
+from tests.app.test_pages import Page
+
+RUN_ID = "0123456789abcdef"
+HTMX = {"HX-Request": "true"}
+LABELLED = {"legend", "label"}
+
+
+class FakeRuns:
+    """One run on points; remembers what was done to it."""
+
+    def __init__(self, spec: RunSpec | None = None, **changes: Any) -> None:
+        self.now = spec
+        self.changes = changes
+        self.asked: list[tuple[Any, ...]] = []
+        self.refuse: Exception | None = None
+
+    async def get(self, id: str) -> dict[str, Any]:
+        if self.now is None or id != RUN_ID:
+            raise NotFound("There is no such run.")
+        document = {
+            **describe_spec(self.now),
+            "id": RUN_ID,
+            "state": "running",
+            "sentence": "Training.",
+            "step": 120,
+            "epoch": 4.8,
+            "updates_per_second": None,
+            "metrics": dict.fromkeys(
+                ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "test_r_squared"), 0.5
+            ),
+        }
+        return document | self.changes
+
+    async def spec(self, id: str) -> dict[str, Any]:
+        await self.get(id)
+        assert self.now is not None
+        return self.now.to_dict()
+
+    async def create(self, spec: RunSpec, *, state: str) -> dict[str, Any]:
+        self.now = spec
+        self.asked.append(("create", state))
+        return await self.get(RUN_ID)
+
+    async def respec(self, id: str, spec: RunSpec, *, keep: str) -> dict[str, Any]:
+        if self.refuse is not None:
+            raise self.refuse
+        self.now = spec
+        self.asked.append(("respec", keep))
+        return await self.get(id)
+
+    async def change(self, id: str, changes: RunChanges) -> dict[str, Any]:
+        assert self.now is not None
+        values = {
+            name: value
+            for name in RunChanges.__slots__
+            if (value := getattr(changes, name)) not in (None, Unchanged.UNCHANGED)
+        }
+        self.asked.append(("change", dict(values)))
+        self.changes |= {name: values.pop(name) for name in ("state", "updates_per_second") if name in values}
+        if changes.clip_norm is None:
+            values["clip_norm"] = None
+        self.now = replace(self.now, **values)
+        return await self.get(id)
+
+    async def points(self, id: str) -> dict[str, Any]:
+        await self.get(id)
+        return {
+            "columns": ["x", "y"],
+            "classes": ["A", "B"],
+            "target": "class",
+            "values": [[1.0, 2.0], [-1.0, 0.5], [0.0, 0.0]],
+            "labels": [0, 1, 1],
+        }
+
+
+@asynccontextmanager
+async def browser(service: FakeRuns) -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    problems.install(app)
+    app.include_router(plane.router)
+    app.dependency_overrides = {deps.runs: lambda: service, deps.datasets: lambda: Datasets()}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://nabla") as client:
+        yield client
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+pytestmark = pytest.mark.anyio
+
+
+class Form(Page):
+    """The fields of `#experiment` as a browser would send them; fields elsewhere that name it as their form are among them."""
+
+    def __init__(self, html: str) -> None:
+        self.pairs: list[tuple[str, str]] = []
+        self.attributes: dict[str, str | None] = {}
+        self.inside = False
+        self.resting: list[str] = []
+        self.select: str | None = None
+        super().__init__(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        super().handle_starttag(tag, attributes)
+        found = dict(attributes)
+        if found.get("id") == "experiment":
+            self.inside, self.attributes = True, found
+        if tag == "fieldset" and "disabled" in found:
+            self.resting.append("fieldset")
+        elif tag == "fieldset" and self.resting:
+            self.resting.append("")
+        name, resting = found.get("name"), bool(self.resting) or "disabled" in found
+        belongs = self.inside or found.get("form") == "experiment"
+        if tag == "select":
+            self.select = name if belongs and not resting else None
+        if tag == "option" and self.select and "selected" in found:
+            self.pairs.append((self.select, found.get("value") or ""))
+        if tag == "input" and name and belongs and not resting:
+            kind = found.get("type", "text")
+            if kind not in ("radio", "checkbox") or "checked" in found:
+                self.pairs.append((name, found.get("value") or ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        super().handle_endtag(tag)
+        if tag == "form":
+            self.inside = False
+        if tag == "fieldset" and self.resting:
+            self.resting.pop()
+
+    def with_(self, **changed: str) -> list[tuple[str, str]]:
+        return [(name, text) for name, text in self.pairs if name not in changed] + list(changed.items())
+
+    @property
+    def address(self) -> str:
+        return self.attributes["data-address"] or ""
+
+
+async def sent(client: httpx.AsyncClient, page: str, pairs: list[tuple[str, str]], status: int = 200) -> Form:
+    body = urlencode(pairs)
+    headers = HTMX | {"content-type": "application/x-www-form-urlencoded"}
+    answer = await client.post(f"/{page}/runs/{RUN_ID}/experiment", content=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    return Form(answer.text)
+
+
+async def shown(client: httpx.AsyncClient, page: str = "plane") -> Form:
+    """The bench of the run, as its page has it."""
+    return Form((await client.get(f"/{page}?run={RUN_ID}")).text)
+
+
+# ---- Pages ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", KINDS)
+async def test_a_page_shows_what_its_address_says_and_makes_nothing(page: str) -> None:
+    service = FakeRuns()
+    async with browser(service) as client:
+        answer = await client.get(f"/{page}")
+    assert answer.status_code == 200
+    form = Form(answer.text)
+    assert form.attributes["data-run"] == ""
+    assert "hx-post" not in form.attributes
+    assert service.asked == []
+    assert form.all("link", href="/static/css/plane.css")
+
+
+ADDRESSES = (
+    "/plane",
+    "/plane?data=spiral&classes=3&network=8.relu.d0.2,3.linear&features=x,sin_x,cos_y&loss=half_squared_error&clip=1",
+    "/plane?data=bumps&loss=huber&huber_delta=0.5&network=&show=",
+    "/plane?data=circle&lock=data,noise,points,train,features,layers,activation,dropout,lr,optimizer,batch,decay,loss,init",
+    "/plane?data=circle&hide=" + ",".join(CONTROLS),
+    "/plane?data=circle&lock="
+    + ",".join(CONTROLS)
+    + "&optimizer=adamw&schedule=cosine&steps=77&stop_epochs=3&speed=10&seed=4",
+    "/curve?data=sine&network=5.tanh&points=30&train=0.5&units=0",
+    "/curve?data=line&network=&optimizer=sgd&momentum=0.5&hide=noise&lock=points",
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_the_form_of_a_page_says_the_same_as_its_address(address: str) -> None:
+    async with browser(FakeRuns()) as client:
+        form = Form((await client.get(address)).text)
+        page: Any = urlsplit(address).path[1:]
+        experiment = read(dict(parse_qsl(urlsplit(address).query, keep_blank_values=True)), page)
+        assert form.address == f"/{page}?{write(experiment)}"
+        again = await client.get(f"/{page}", params=form.pairs)
+    assert again.status_code == 303, "a form's address leads to the address that says it in its own words"
+    assert again.headers["location"] == form.address
+
+
+async def test_a_page_leads_playgrounds_address_and_presets_to_their_own() -> None:
+    async with browser(FakeRuns()) as client:
+        answer = await client.get("/plane", params={"playground": "dataset=spiral&networkShape=6,5&activation=relu"})
+        assert (answer.status_code, "data=spiral" in answer.headers["location"]) == (303, True)
+        assert "network=6.relu,5.relu" in answer.headers["location"]
+        wrong = await client.get("/plane?preset=digits", headers={"accept": "text/html"})
+        assert (wrong.status_code, "There is no such preset" in wrong.text) == (422, True)
+
+
+async def test_an_address_that_cannot_be_is_told_on_a_page() -> None:
+    async with browser(FakeRuns()) as client:
+        answer = await client.get("/plane?lr=fast", headers={"accept": "text/html"})
+    assert answer.status_code == 422
+    assert "lr: A number is needed here, more than 0 and at most 100." in unescape(answer.text)
+
+
+async def test_buttons_work_without_a_script() -> None:
+    async with browser(FakeRuns()) as client:
+        form = Form((await client.get("/plane")).text)
+        more = await client.get("/plane", params=form.with_(action="layer:more"))
+        assert "network=4.tanh,2.tanh,2.tanh" in more.headers["location"]
+        fewer = await client.get("/plane", params=form.with_(action="fewer:0"))
+        assert "network=3.tanh,2.tanh&" in fewer.headers["location"]
+
+
+async def test_each_run_is_shown_on_its_page() -> None:
+    service = FakeRuns(BASES["curve"])
+    async with browser(service) as client:
+        assert (await client.get(f"/curve?run={RUN_ID}")).status_code == 200
+        moved = await client.get(f"/plane?run={RUN_ID}")
+        assert (moved.status_code, moved.headers["location"]) == (303, f"/curve?run={RUN_ID}")
+        service.now = RunSpec()
+        assert (await client.get(f"/plane?run={RUN_ID}")).status_code == 422
+        assert (await client.get("/plane?run=0000000000000000")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"), [(page, kind) for page, kinds in KINDS.items() for kind in kinds if kind != "own"]
+)
+async def test_every_set_has_a_picture_of_its_own_points(page: str, kind: str) -> None:
+    async with browser(FakeRuns()) as client:
+        answer = await client.get(f"/{page}/sets/{kind}.svg")
+        assert answer.headers["content-type"] == "image/svg+xml"
+        assert len(re.findall("<circle ", answer.text)) >= 13
+        assert len(answer.content) < 10_000
+        assert (await client.get(f"/{page}/sets/own.svg")).status_code == 404
+
+
+# ---- A run for the page ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_page_gets_a_run_and_keeps_it_while_it_is_the_same_experiment() -> None:
+    service = FakeRuns()
+    async with browser(service) as client:
+        opened = await client.post("/plane/open", data={"query": "?data=xor", "run": ""}, headers=HTMX)
+        form = Form(opened.text)
+        assert (form.attributes["data-run"], form.attributes["data-change"]) == (RUN_ID, "opened")
+        assert form.attributes["hx-post"] == f"/plane/runs/{RUN_ID}/experiment"
+        await client.post("/plane/open", data={"query": "?data=xor", "run": RUN_ID}, headers=HTMX)
+        assert service.asked == [("create", "running")]
+        await client.post("/plane/open", data={"query": "?data=circle&play=0", "run": RUN_ID}, headers=HTMX)
+        assert service.asked == [("create", "running"), ("create", "paused")]
+        await client.post("/plane/open", data={"query": "", "run": "0000000000000000"}, headers=HTMX)
+        assert service.asked[-1] == ("create", "running")
+        await client.post("/plane/open", data={"query": "speed=10", "run": ""}, headers=HTMX)
+        assert service.asked[-1] == ("change", {"updates_per_second": 10.0})
+
+
+async def test_the_run_bar_comes_along_with_the_bench() -> None:
+    async with browser(FakeRuns()) as client:
+        opened = await client.post("/plane/open", data={"query": "", "run": ""}, headers=HTMX)
+    page = Form(opened.text)
+    beside = {attributes.get("id") for _, attributes in page.elements if "hx-swap-oob" in attributes}
+    assert beside == {"commands", "readouts", "runbar-end", "more-menu", "accident"}
+
+
+# ---- Changes --------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_form_as_it_is_changes_nothing() -> None:
+    for page, base in BASES.items():
+        service = FakeRuns(base)
+        async with browser(service) as client:
+            form = await shown(client, page)
+            again = await sent(client, page, form.pairs)
+        assert (service.asked, again.attributes["data-change"], again.address) == ([], "view", form.address)
+
+
+@pytest.mark.parametrize(
+    ("changed", "asked"),
+    [
+        ({"lr": "0.5"}, {"optimizer": replace(BASES["plane"].optimizer, learning_rate=0.5)}),  # type: ignore[call-arg]
+        ({"optimizer": "sgd"}, {"optimizer": SGD()}),
+        ({"batch": "30"}, {"batch_size": 30}),
+        ({"l1": "0.01", "l2": "0.1"}, {"l1": 0.01, "l2": 0.1}),
+        ({"schedule": "cosine"}, {"schedule": Cosine()}),
+        ({"clip": "2"}, {"clip_norm": 2.0}),
+        ({"stop_epochs": "5", "stop_accuracy": "99"}, {"stop": StopSpec(epochs=5.0, accuracy=0.99)}),
+        ({"speed": "10"}, {"updates_per_second": 10.0}),
+    ],
+)
+async def test_hyperparameters_change_while_the_run_goes_on(changed: dict[str, str], asked: dict[str, Any]) -> None:
+    service = FakeRuns(BASES["plane"])
+    async with browser(service) as client:
+        form = await sent(client, "plane", (await shown(client)).with_(**changed))
+    assert service.asked == [("change", asked)]
+    for name, text in changed.items():
+        assert f"{name}={text}" in form.address
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"),
+    [
+        ({"noise": "0.1"}, "weights"),
+        ({"points": "200"}, "weights"),
+        ({"train": "0.9"}, "weights"),
+        ({"action": "new:points"}, "weights"),
+        ({"data": "xor"}, "nothing"),
+        ({"data": "bumps"}, "nothing"),
+        ({"classes": "3"}, "nothing"),
+        ({"loss": "half_squared_error"}, "nothing"),
+        ({"activation-0": "relu"}, "nothing"),
+        ({"dropout-1": "0.5"}, "nothing"),
+        ({"action": "layer:more"}, "nothing"),
+        ({"action": "more:1"}, "nothing"),
+        ({"init": "zeros"}, "nothing"),
+        ({"seed": "9"}, "nothing"),
+        ({"action": "new:seed"}, "nothing"),
+        ({"features": "x,xy"}, "nothing"),
+    ],
+)
+async def test_other_points_keep_the_weights_and_another_network_does_not(changed: dict[str, str], kept: str) -> None:
+    service = FakeRuns(BASES["plane"])
+    async with browser(service) as client:
+        form = await sent(client, "plane", (await shown(client)).with_(**changed))
+    assert service.asked == [("respec", kept)]
+    assert form.attributes["data-change"] == kept
+    assert service.now == read(dict(parse_qsl(urlsplit(form.address).query, keep_blank_values=True))).spec
+
+
+async def test_what_is_painted_goes_on_with_the_weights() -> None:
+    service = FakeRuns(BASES["plane"])
+    values = "AACAPwAAAEAAAAAAAAAAwAAAgD8AAIA/"
+    async with browser(service) as client:
+        pairs = (await shown(client)).with_(
+            data="own", own_values=values, own_columns='["x","y"]', own_class_names='["A","B"]'
+        )
+        form = await sent(client, "plane", pairs)
+        assert service.asked == [("respec", "weights")]
+        assert service.now is not None
+        assert isinstance(service.now.dataset, TableSpec)
+        assert service.now.dataset.values == values
+        assert ("own_values", values) in form.pairs
+        back = await sent(client, "plane", form.with_(data="circle"))
+        assert ("own_values", values) in back.pairs, "one's own points are still there"
+        again = await sent(client, "plane", back.with_(data="own"))
+        assert again.address == form.address
+
+
+async def test_own_points_begin_with_those_that_are_there() -> None:
+    service = FakeRuns(BASES["plane"])
+    async with browser(service) as client:
+        await sent(client, "plane", (await shown(client)).with_(data="own"))
+    assert service.now is not None
+    assert service.now.dataset.sizes == {"train": 2, "validation": 0, "test": 1}
+
+
+async def test_an_address_takes_the_place_of_the_form() -> None:
+    """Back and forward."""
+    service = FakeRuns(BASES["plane"])
+    async with browser(service) as client:
+        form = await sent(client, "plane", [("query", "?data=xor&lr=0.5"), *(await shown(client)).pairs])
+    assert service.asked == [("respec", "nothing")]
+    assert service.now == read({"data": "xor", "lr": "0.5"}).spec
+    assert ("lr", "0.5") in form.pairs
+
+
+async def test_a_cure_of_the_learning_rate_trains_on() -> None:
+    service = FakeRuns(BASES["plane"], state="diverged")
+    async with browser(service) as client:
+        page = await shown(client)
+        assert page.all("button", form="experiment", value="rate:0.003")
+        form = await sent(client, "plane", page.with_(action="rate:0.003"))
+    (change,) = service.asked
+    assert (change[1]["optimizer"].learning_rate, change[1]["state"]) == (0.003, "running")
+    assert ("lr", "0.003") in form.pairs
+
+
+# ---- Refusals ----------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_cannot_be_is_told_at_its_field_and_changes_nothing() -> None:
+    service = FakeRuns(BASES["plane"])
+    async with browser(service) as client:
+        pairs = (await shown(client)).with_(**{"lr": "<b>", "stop_epochs": "-1", "batch": "20"})
+        form = await sent(client, "plane", pairs, 422)
+    assert service.asked == []
+    assert (form.attributes["data-change"], ("lr", "<b>") in form.pairs) == ("refused", True)
+    wrong = form.all("input", **{"aria-invalid": "true"})
+    assert [field["name"] for field in wrong] == ["lr", "stop_epochs"]
+    assert all(form.all("small", id=field["aria-describedby"] or "") for field in wrong)
+    assert "open" in form.all("details", id="settings")[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"units-0": "99"}, "Layer 1 needs 1 to 20 neurons."),
+        ({"features": ""}, "The network needs at least one input."),
+        ({"data": "own", "own_values": "AAAAAA=="}, "A row of the table is 3 numbers"),
+        ({"data": "own", "own_values": "!"}, "The points could not be read."),
+    ],
+)
+async def test_what_has_no_field_is_told_beside_the_points(changed: dict[str, str], words: str) -> None:
+    service = FakeRuns(BASES["plane"])
+    async with browser(service) as client:
+        pairs = (await shown(client)).with_(**changed)
+        body = urlencode(pairs)
+        headers = HTMX | {"content-type": "application/x-www-form-urlencoded"}
+        answer = await client.post(f"/plane/runs/{RUN_ID}/experiment", content=body, headers=headers)
+    assert answer.status_code == 422
+    assert re.search(rf'role="alert">[^<]*{re.escape(words)}', unescape(answer.text))
+    assert service.asked == []
+
+
+async def test_a_refusal_of_the_run_itself_is_told_and_the_bench_stays() -> None:
+    service = FakeRuns(BASES["plane"])
+    service.refuse = Unprocessable("This run needs too much.")
+    async with browser(service) as client:
+        form = await shown(client)
+        again = await sent(client, "plane", form.with_(data="xor"), 422)
+    assert again.address == form.address
+
+
+async def test_another_optimizer_comes_with_its_own_numbers_and_says_so() -> None:
+    service = FakeRuns(BASES["plane"])
+    async with browser(service) as client:
+        answer = await client.post(
+            f"/plane/runs/{RUN_ID}/experiment", data={"optimizer": "adadelta", "lr": "0.03", "rho": "0.5"}, headers=HTMX
+        )
+    assert "The learning rate is now as is usual for Adadelta." in unescape(answer.text)
+    assert ("lr", "1") in Form(answer.text).pairs
+
+
+# ---- Lessons ---------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_locked_control_rests_and_a_hidden_one_is_absent() -> None:
+    async with browser(FakeRuns()) as client:
+        form = Form((await client.get("/plane?lock=lr&hide=noise&noise=0.1&lr=0.5")).text)
+        assert [field["type"] for field in form.all("input", name="noise")] == ["hidden"]
+        assert ("lr", "0.5") in form.pairs
+        assert ("noise", "0.1") in form.pairs
+        assert {field.get("type") for field in form.all("input", name="lr")} == {"hidden", None}
+
+
+def test_every_control_has_a_title_and_those_with_fields_keep_them() -> None:
+    assert set(CONTROL_TITLES) == set(CONTROLS)
+    assert set(CONTROL_FIELDS) <= set(CONTROLS)
+    texts = texts_of(read({}))
+    for names in CONTROL_FIELDS.values():
+        for name in names:
+            assert name in texts or name.endswith("-") or name in ("layers", "every", "factor", "steps", "final"), name
+
+
+# ---- CSV ----------------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_csv_text_becomes_points_and_tells_of_rows_that_are_none() -> None:
+    text = "a,b,kind\n1,2,yes\n3,oops,no\n-1,-2,no\n"
+    service = FakeRuns(BASES["plane"])
+    async with browser(service) as client:
+        answer = await client.post("/plane/csv", files={"text": (None, text)}, headers=HTMX)
+        page = Page(answer.text)
+        (use,) = page.all("button", form="experiment")
+        assert "1 row was left out" in answer.text
+        assert "3,oops,no" in answer.text
+        form = await sent(client, "plane", (await shown(client)).with_(action=use["value"] or ""))
+    assert service.now is not None
+    assert isinstance(service.now.dataset, TableSpec)
+    assert (service.now.dataset.columns, service.now.dataset.class_names) == (("a", "b"), ("yes", "no"))
+    assert "data=own" in form.address
+
+
+async def test_a_csv_file_is_read_and_other_columns_can_be_chosen() -> None:
+    file = {"file": ("points.csv", b"x;y;z;n\n1,5;2;3;0\n2;3;4;7,5\n")}
+    async with browser(FakeRuns()) as client:
+        answer = await client.post("/plane/csv", files=file, headers=HTMX)
+        assert "a number is learned: n" in unescape(answer.text)
+        text = {"text": (None, "x;y;z;n\n1,5;2;3,5;0\n2;3;4;7,5\n"), "target": (None, "z")}
+        other = await client.post("/plane/csv", files=[*text.items(), ("columns", (None, "x"))], headers=HTMX)
+        assert "a number is learned: z" in unescape(other.text)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "only one line", "a,b\n<script>,x\n"])
+async def test_a_csv_text_without_points_is_told_in_words(text: str) -> None:
+    async with browser(FakeRuns()) as client:
+        answer = await client.post("/plane/csv", files={"text": (None, text)}, headers=HTMX)
+    assert answer.status_code == 200
+    assert re.search(r'<p class="error" role="alert">[^<]+\.</p>', answer.text)
+    assert "<script>," not in answer.text
+
+
+# ---- By themselves ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_buttons_act_on_the_texts_and_stop_at_the_limits() -> None:
+    texts = {"network": "1.tanh"}
+    for action in ("fewer:0", "fewer:7", "more:x", "more:-1", "more:", "nonsense", "", "layer:", "new:run"):
+        act(texts, action)
+        assert texts == {"network": "1.tanh"}, action
+    for _ in range(30):
+        act(texts, "more:0")
+        act(texts, "layer:more")
+    assert texts["network"] == ",".join(["20.tanh", *["2.tanh"] * 7])
+    for _ in range(9):
+        act(texts, "layer:fewer")
+    assert texts["network"] == ""
+    act(texts, "layer:more")
+    assert texts["network"] == "4.tanh"
+
+
+def test_settling_keeps_the_numbers_of_the_same_optimizer() -> None:
+    texts = {"optimizer": "adam", "lr": "0.5", "schedule": "constant", "warm_up": "3"}
+    assert settle(texts, BASES["plane"]) == ""
+    assert texts == {"optimizer": "adam", "lr": "0.5", "schedule": "constant", "warm_up": "3"}
+
+
+def test_weights_are_kept_for_the_same_kind_of_points_only() -> None:
+    base = BASES["plane"]
+    assert kept_weights(base, replace(base, dataset=PlaneSpec(noise=0.3))) == "weights"
+    assert kept_weights(base, replace(base, dataset=PlaneSpec(kind="xor"))) == "nothing"
+    assert kept_weights(base, replace(base, dataset=TableSpec())) == "weights"
+    assert kept_weights(base, replace(base, dataset=TableSpec(class_names=("A",)))) == "nothing"
+    assert kept_weights(base, replace(base, dataset=PlaneSpec(features=("x", "xy")))) == "nothing"
+    assert kept_weights(base, replace(base, dataset=PlaneSpec(noise=0.3), seed=2)) == "nothing"
+    assert live_changes(base, replace(base, l2=0.1)) == {"l2": 0.1}
+    assert live_changes(base, base) == {}
+    assert live_changes(base, replace(base, l2=0.1, seed=2)) is None
+
+
+def test_a_bench_of_many_columns_offers_which_are_drawn() -> None:
+    table = TableSpec(columns=("a", "b", "c"), values="AACAPwAAAEAAAAAAAACAPw==")
+    spec = replace(BASES["plane"], dataset=table, network=(Dense(units=3), Tanh(), Dense(units=2)))
+    bench = bench_of(Experiment(page="plane", spec=spec, view=View(axes="2.0")))
+    assert bench.columns == ("a", "b", "c")
+    assert [item["label"] for item in bench.inputs] == ["a", "b", "c"]
