@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import BrowserContext, ViewportSize, expect
 
 from tests.browser.digits import PHONE, Digits
+from tests.browser.points import Bench
 from tests.browser.server import Server
 
 pytestmark = pytest.mark.browser
@@ -62,3 +63,33 @@ def test_the_list_of_runs(folder: Path, server: Server, new_context: Callable[..
     page.goto(f"{server.url}/runs")
     expect(page.get_by_role("heading", name="My runs")).to_be_visible()
     page.screenshot(path=folder / "runs-light.png")
+
+
+SPIRALS = "/plane?data=spiral&noise=0.05&points=400&features=x,y,sin_x,sin_y&network=8.tanh,6.tanh&optimizer=adam&lr=0.01&batch=10&seed=2&stop_steps=6000"
+BENT = "/curve?data=x_sin_x&noise=0.03&points=60&train=0.7&network=8.tanh,8.tanh&optimizer=adam&lr=0.01&batch=10&stop_steps=6000"
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "scheme", "size"),
+    [
+        ("plane-light", SPIRALS, "light", ViewportSize(width=1440, height=1330)),
+        ("plane-dark", SPIRALS, "dark", ViewportSize(width=1440, height=1330)),
+        ("plane-narrow", SPIRALS, "light", PHONE),
+        ("curve-light", BENT, "light", ViewportSize(width=1440, height=1250)),
+    ],
+)
+def test_the_pages_of_points(
+    name: str, address: str, scheme: str, size: ViewportSize, folder: Path, server: Server, api: httpx.Client, new_context: Callable[..., BrowserContext]
+) -> None:
+    bench = Bench(new_context(viewport=size, color_scheme=scheme).new_page(), server.url, api).open(address)
+    expect(bench.state).to_have_text("Finished", timeout=90_000)
+    for views in ("loss-chart canvas", "hidden-space canvas", "confusion-matrix", "unit-histograms"):
+        if bench.page.locator(views).count():
+            bench.page.locator(views).first.scroll_into_view_if_needed()
+    expect(bench.page.locator("unit-histograms")).to_contain_text(" of ")
+    bench.page.evaluate("scrollTo(0, 0)")
+    bench.page.mouse.move(2, 2)
+    bench.page.wait_for_timeout(500)  # the last frame fades in
+    path = folder / f"{name}.png"
+    bench.page.screenshot(path=path)
+    assert path.stat().st_size > 20_000
