@@ -69,7 +69,7 @@ def significant(array: npt.NDArray[Any], digits: int = 4) -> list[Any]:
     values = array.astype(np.float64)
     sizes = np.abs(values)
     decimals = digits - 1 - np.floor(np.log10(np.where(sizes > 0, sizes, 1)))
-    # Powers of ten from 1 up are exact, so that 0.3 is divided out of 3,000 and not multiplied out of 0.0001.
+    # Powers of ten from 1 up are exact, so that 0.7 is divided out of 7,000 and not multiplied out of 0.0001.
     up, down = 10.0 ** np.maximum(decimals, 0), 10.0 ** np.maximum(-decimals, 0)
     rounded: list[Any] = (np.rint(values * up / down) / up * down).tolist()
     return rounded

@@ -261,8 +261,8 @@ def test_layers_too_large_for_a_frame_are_left_out() -> None:
 
 
 def test_numbers_are_short() -> None:
-    values = np.array([0, 1.23456, -0.000123456, 123_456, 1e-30, 1e30, 0.30001, 9_999.9], np.float32)
-    assert significant(values) == [0, 1.235, -0.0001235, 123_500, 1e-30, 1e30, 0.3, 10_000]
+    values = np.array([0, 1.23456, -0.000123456, 123_456, 1e-30, 1e30, 0.70001, 9_999.9], np.float32)
+    assert significant(values) == [0, 1.235, -0.0001235, 123_500, 1e-30, 1e30, 0.7, 10_000]
     assert significant(np.zeros((2, 0))) == [[], []]
 
 
