@@ -36,13 +36,17 @@ class ConfusionMatrix extends HTMLElement {
   #asking = new Pace(ASK_EVERY, () => void this.#ask());
   /** @type {Redraw | null} */ #redraw = null;
 
-  connectedCallback() {
-    this.replaceChildren(make("figure", { class: "figure" }, this.#caption, this.#scroller), this.#figures);
-    this.#redraw = new Redraw(this, () => this.#asking.wish());
+  constructor() {
+    super();
     this.addEventListener("click", event => {
       const cell = event.target instanceof Element ? event.target.closest("[data-truth]") : null;
       if (cell instanceof HTMLElement) this.#press(cell);
     });
+  }
+
+  connectedCallback() {
+    this.replaceChildren(make("figure", { class: "figure" }, this.#caption, this.#scroller), this.#figures);
+    this.#redraw = new Redraw(this, () => this.#asking.wish());
   }
 
   disconnectedCallback() {

@@ -185,6 +185,7 @@ def test_a_cell_is_pressed_and_let_go(bench: Bench) -> None:
     page.evaluate("window.told = []; document.addEventListener('highlight', e => told.push(e.detail))")
     page.evaluate(FOLLOW, run())
     bench.until(f"{CAPTION}.startsWith('30')")
+    page.eval_on_selector("confusion-matrix", "matrix => matrix.parentElement.append(matrix)")  # as a morph may move it
     page.click("[data-truth='2'][data-predicted='0']")
     page.focus("[data-truth='0'][data-predicted='1']")
     page.keyboard.press("Enter")
