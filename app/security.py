@@ -44,6 +44,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+TABLE = re.compile(r"/api/datasets|/(plane|curve)/(open|csv|runs/[a-z0-9]+/experiment)")
 LARGE_NUMERIC = re.compile(r"/(predictions|watches/[a-z0-9]+)")
 
 
@@ -140,7 +141,7 @@ class Bodies:
     def limit(self, path: str) -> int:
         if path.endswith("/models"):
             return self.limits.model_bytes
-        if path == "/api/datasets":
+        if TABLE.fullmatch(path):
             return self.limits.table_bytes
         return self.limits.drawing_bytes if LARGE_NUMERIC.search(path) else self.limits.body_bytes
 

@@ -4,6 +4,7 @@
     data        a set of the page, or `own` with own=<base64url of zlib of JSON>: columns, class_names, target,
                 standardize and values as a TableSpec has them
     network     hidden layers with commas: units.activation, and .d0.2 where a share is dropped; empty: none
+                very many points stand behind a #, as #own=…
     lr batch …  numbers as a person types them; a limit that is not set is left out
     regions …   how the page shows it (View)
 
@@ -408,6 +409,8 @@ ALWAYS = frozenset({"data", "network", "optimizer", "lr", "batch", "seed", "data
 """In every address, so that it says the most important things by itself."""
 STRUCTURE = ("data", "own", "optimizer", "schedule", "loss")
 """What decides which other names there are, and with which usual values."""
+LONGEST_OWN = 32_000
+"""Characters of own points in a query; more of them stand behind a #, which no server has to read as one line."""
 
 
 def write(experiment: Experiment) -> str:
@@ -418,4 +421,5 @@ def write(experiment: Experiment) -> str:
     base = texts_of(Experiment(page=experiment.page, spec=BASES[experiment.page]))
     reference = usual | {name: base.get(name, "") for name in STRUCTURE}
     said = {name: text for name, text in texts.items() if name in ALWAYS or text != reference.get(name, "")}
-    return "&".join(f"{name}={quote(text, safe=',.')}" for name, text in said.items())
+    behind = f"#own={said.pop('own')}" if len(said.get("own", "")) > LONGEST_OWN else ""
+    return "&".join(f"{name}={quote(text, safe=',.')}" for name, text in said.items()) + behind

@@ -88,7 +88,10 @@ async def page(request: Request, runs: Runs, name: PageName, run_id: str | None)
     if SIGNS_OF_A_FORM & set(request.query_params):
         texts = texts_of_form(pairs)
         return RedirectResponse(f"/{name}?{write(read(texts, name))}", 303)
-    experiment = read(dict(pairs), name)
+    texts = dict(pairs)
+    if texts.get("data") == "own" and "own" not in texts:
+        texts = {}  # the points stand behind a #; the page will send them when it asks for a run
+    experiment = read(texts, name)
     return render("plane.html", context(bench_of(experiment), no_run(experiment), str(request.base_url)))
 
 

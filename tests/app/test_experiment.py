@@ -157,6 +157,10 @@ def test_the_largest_table_fits_into_the_word_and_into_a_form() -> None:
     rows = [[float(n * 9 + c) / 7 for c in range(9)] + [n % 2] for n in range(5000)]
     table = TableSpec(columns=columns, values=values_of(rows))
     assert unpacked(packed(table)) == table
+    spec = replace(BASES["plane"], dataset=table)
+    query, _, behind = write(Experiment(page="plane", spec=spec)).partition("#")
+    assert len(query) < 200
+    assert read(texts(f"{query}&{behind}")).spec == spec
 
 
 def test_all_presets_of_points_can_be_told() -> None:

@@ -54,13 +54,16 @@ function fromPlayground() {
   return true;
 }
 
+/** Very many points of one's own stand behind a #. */
+const query = () => `${location.search || "?"}${location.hash.startsWith("#own=") ? `&${location.hash.slice(1)}` : ""}`;
+
 /** The answer is the bench. @param {Element | null} source @param {string} path @param {Record<string, string>} values */
 const send = (source, path, values) => window.htmx?.ajax("POST", `/${page}/${path}`, { source, target: form(), swap: "outerMorph", values });
 
 function open() {
   let earlier = "";
   try { earlier = sessionStorage.getItem(STORE) ?? ""; } catch { /* no storage: a run each time */ }
-  void send(place, "open", { query: location.search, run: earlier });
+  void send(place, "open", { query: query(), run: earlier });
 }
 
 /** @param {string} id begins to follow the run */
@@ -204,7 +207,7 @@ function address() {
   if (travelling || change === "opened") {
     travelling = false;
     if (change === "opened") return;
-  } else if (now !== location.pathname + location.search) {
+  } else if (now !== location.pathname + location.search + location.hash) {
     const gesture = performance.now() - changed < SAME_GESTURE || change === "view";
     history[gesture ? "replaceState" : "pushState"](null, "", now);
     changed = performance.now();
@@ -224,7 +227,7 @@ document.addEventListener("htmx:after:swap", event => {
 addEventListener("popstate", () => {
   if (!watch) return;
   travelling = true;
-  void send(form(), `runs/${form().dataset.run}/experiment`, { query: location.search || "?" });
+  void send(form(), `runs/${form().dataset.run}/experiment`, { query: query() });
 });
 
 // ---- What the elements tell ------------------------------------------------------------------------------------------------
