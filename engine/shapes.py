@@ -33,6 +33,7 @@ from engine.specs import (
     MaxPool1D,
     MaxPool2D,
     MnistSpec,
+    PlaneSpec,
     ReLU,
     RunSpec,
     Sigmoid,
@@ -176,6 +177,8 @@ def _check_dataset(spec: RunSpec) -> None:
             )
         case TableSpec() as table:
             check_table(table)
+    if isinstance(spec.dataset, PlaneSpec | TableSpec) and len(set(spec.dataset.features)) < len(spec.dataset.features):
+        raise SpecError("Each feature can be told once.", field="/dataset/features")
 
 
 def _outputs(count: int) -> str:

@@ -81,6 +81,7 @@ def test_a_curve_is_learned_and_its_errors_are_those_of_the_formulas() -> None:
         ({"dataset": PlaneSpec(), "network": (Dense(units=1),)}, "/network/0", "has 1 output, but there are 2 classes"),
         ({"dataset": PlaneSpec(), "network": (Dense(units=2),), "loss": "half_squared_error"}, "/network/0", "layer of 1 unit"),
         ({"cores": 2}, "/cores", "Points are few"),
+        ({"dataset": PlaneSpec(features=("x", "x")), "network": (Dense(units=2),)}, "/dataset/features", "told once"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_in_words(changes: dict[str, object], field: str, words: str) -> None:
