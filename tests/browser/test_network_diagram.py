@@ -25,7 +25,7 @@ class Plane:
 
     def open(self, url: str, query: str) -> None:
         self.page.goto(f"{url}/plane?{query}")
-        self.run = until(self.page, lambda: self.page.locator("#experiment").get_attribute("data-run"), "a run")
+        self.run = until(self.page, lambda: self.page.locator("#experiment").get_attribute("data-run") or "", "a run")
         expect(self.neuron(0, 0)).to_have_accessible_name(re.compile("^Layer 1, neuron 1, bias "))
 
     def neuron(self, layer: int, unit: int) -> Locator:

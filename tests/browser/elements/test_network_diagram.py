@@ -150,7 +150,8 @@ def test_every_neuron_shows_where_it_says_yes_in_blue_and_no_in_orange(bench: Be
 
 def unpacked(packed: dict[str, Any]) -> np.ndarray:
     data = np.frombuffer(base64.b64decode(packed["data"]), np.uint8).reshape(packed["shape"])
-    return packed["low"] + (packed["high"] - packed["low"]) * data / 255
+    values: np.ndarray = packed["low"] + (packed["high"] - packed["low"]) * data / 255
+    return values
 
 
 def test_an_input_that_is_not_used_is_painted_from_its_formula(bench: Bench) -> None:
@@ -176,8 +177,8 @@ def test_lines_tell_sign_by_colour_and_size_by_width(bench: Bench) -> None:
         coverage = sum(pixel[3] for pixel in pixels) / max(pixel[3] for pixel in pixels)
         assert coverage == pytest.approx(width, abs=0.4), weight
         assert np.allclose(max(pixels, key=lambda pixel: pixel[3])[:3], colour, atol=3), weight
-    for weight in (0.01, -0.3):
-        show(bench, single(weight))
+    for weak in (0.01, -0.3):
+        show(bench, single(weak))
         faint = [pixel[3] for pixel in page.evaluate(COLUMN)]
         assert 0 < sum(faint) < 1.5 * 0.4 * 255, "weak ones are thin and faint"
     show(bench, single(None))
