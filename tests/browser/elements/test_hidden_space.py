@@ -83,7 +83,7 @@ def test_cells_are_coloured_by_what_the_network_answers_there(bench: Bench) -> N
 
 
 def test_the_last_hidden_layer_is_shown_first_by_its_components(bench: Bench) -> None:
-    page = space(bench)
+    page = space(bench, network=[*NETWORK[:4], {"type": "dense", "units": 3}])
     assert page.evaluate("views") == [{"layer": 2, "units": "components", "grid": LINES}]
     assert page.get_attribute("hidden-space", "of") == "2.components"
     show(page, layer=2, units="components", explained=[0.8, 0.15])

@@ -141,12 +141,12 @@ def test_choosing_tool_or_class_is_no_change_of_the_experiment(bench: Bench) -> 
 
 
 def test_another_class_gets_the_next_letter_and_loses_it_with_its_last_point(bench: Bench) -> None:
-    plot = Plot(bench, plane_points([(-4, 4), (4, -4)], [0, 1], classes=["C", "yes"]))
+    plot = Plot(bench, plane_points([(-4, 4), (4, -4)], [0, 1], classes=["yes", "A"]))
     plot.pick("paint_class", 3)
     plot.click(0, 0)
-    assert json.loads(plot.sent()["own_class_names"]) == ["C", "yes", "A", "B"]
+    assert json.loads(plot.sent()["own_class_names"]) == ["yes", "A", "B", "C"]
     plot.page.click("[data-paint=undo]")
-    assert json.loads(plot.sent(after=1)["own_class_names"]) == ["C", "yes"]
+    assert json.loads(plot.sent(after=1)["own_class_names"]) == ["yes", "A"]
 
 
 def test_numbers_are_painted_where_a_number_is_learned(bench: Bench) -> None:
@@ -217,7 +217,7 @@ def test_taking_the_focus_away_lays_a_taken_point_down(bench: Bench) -> None:
     plot.press("m", "ArrowRight", "Tab")
     plot.sent()
     plot.focus()
-    plot.press("ArrowRight")
+    plot.press("ArrowRight", "ArrowRight")
     assert near(plot.rows[0], (0.2, 0, 0), 1e-6)
 
 
