@@ -117,6 +117,7 @@ class Experiment:
     page: PageName
     spec: RunSpec
     view: View = View()
+    strangers: tuple[str, ...] = ()  # controls that the address hides or locks and no page has
 
 
 class ExperimentError(Unprocessable):
@@ -165,7 +166,7 @@ def kind_numbers(spec: type) -> dict[str, str]:
 def read(texts: Mapping[str, str], page: PageName = "plane") -> Experiment:
     """The experiment that an address or a form tells of. Raises ExperimentError with a sentence for each wrong name."""
     reader = _Reader(texts)
-    experiment = Experiment(page=page, spec=reader.spec(page), view=reader.view())
+    experiment = Experiment(page=page, spec=reader.spec(page), view=reader.view(), strangers=reader.strangers())
     if reader.errors:
         raise ExperimentError(reader.errors)
     return experiment
@@ -211,7 +212,7 @@ class _Reader:
         kind = self.choice("data", KINDS[page], getattr(base, "kind", "own"))
         features = self.features(getattr(base, "features", ("x", "y")))
         if kind == "own":
-            table = self.table(base if isinstance(base, TableSpec) else None)
+            table = self.table(base if isinstance(base, TableSpec) else None, page)
             return replace(table, features=features, **self.numbers(TableSpec, DATASET_NUMBERS))
         if page == "curve":
             curve = base if isinstance(base, CurveSpec) else CurveSpec()
@@ -219,16 +220,19 @@ class _Reader:
         plane = base if isinstance(base, PlaneSpec) else PlaneSpec()
         return replace(plane, kind=kind, features=features, **self.numbers(PlaneSpec, DATASET_NUMBERS))
 
-    def table(self, base: TableSpec | None) -> TableSpec:
+    def table(self, base: TableSpec | None, page: PageName) -> TableSpec:
         if "own" not in self.texts:
             if base is None:
                 self.errors["data"] = "There are no points of your own yet: paint some, or open a CSV file."
             return base or TableSpec()
         try:
-            return unpacked(self.texts["own"])
+            table = unpacked(self.texts["own"])
         except SpecError as error:
             self.errors["data"] = str(error)
             return TableSpec()
+        if (reason := misfit(table, page)) is not None:
+            self.errors["data"] = reason
+        return table
 
     def features(self, base: Sequence[Feature]) -> tuple[Feature, ...]:
         if "features" not in self.texts:
@@ -299,10 +303,17 @@ class _Reader:
             neuron=self.places("neuron"),
             units=self.places("units"),
             axes=self.places("axes"),
-            hide=self.several("hide", CONTROLS, ()),
-            lock=self.several("lock", CONTROLS, ()),
+            hide=tuple(name for name in CONTROLS if name in self.controls("hide")),
+            lock=tuple(name for name in CONTROLS if name in self.controls("lock")),
             play=self.choice("play", ("0", "1"), "1") == "1",
         )
+
+    def controls(self, name: str) -> set[str]:
+        return {text for text in self.texts.get(name, "").split(",") if text}
+
+    def strangers(self) -> tuple[str, ...]:
+        """A lesson's link outlives the controls that it names: it still opens, and the page says what is not there."""
+        return tuple(sorted(name[:40] for name in (self.controls("hide") | self.controls("lock")) - set(CONTROLS)))[:10]
 
     def number(self, name: str, field: Field, base: float | None) -> float | None:
         if name not in self.texts:
@@ -332,6 +343,17 @@ def output_layers(spec: RunSpec) -> tuple[LayerSpec, ...]:
 def hidden_part(spec: RunSpec) -> tuple[LayerSpec, ...]:
     """The network without what it ends with."""
     return spec.network[: -len(output_layers(spec))]
+
+
+def misfit(table: TableSpec, page: PageName) -> str | None:
+    """Why these points cannot be drawn on this page, if they cannot."""
+    if page == "plane" and len(table.columns) < 2:
+        return "These points have one column, and a plane has two: they belong on the page of the curve."
+    if page == "curve" and len(table.columns) > 1:
+        return "These points have more than one column, and a curve has one: they belong on the page of the plane."
+    if page == "curve" and table.class_names:
+        return "A curve goes through numbers; these points have classes."
+    return None
 
 
 def page_of(dataset: DatasetSpec) -> PageName | None:

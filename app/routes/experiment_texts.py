@@ -10,6 +10,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from app.routes.forms import FieldError, fields_of
 from app.templating import plain_number
@@ -43,6 +44,9 @@ MOST_UNITS = 20
 
 OWN_BYTES = 2 * 2**20
 """Of the JSON of an own table, uncompressed; the largest table has less than half of that."""
+
+KEPT = 32
+"""Tables that are kept packed and unpacked: each change of a bench asks for its own several times."""
 
 # ---- Hidden layers: 8.tanh,4.relu.d0.2 -----------------------------------------------------------------------------------
 
@@ -92,6 +96,7 @@ def hidden_text(layers: Sequence[LayerSpec]) -> str | None:
 # ---- Points of one's own ---------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=KEPT)
 def packed(table: TableSpec) -> str:
     """A table as one word; its features, share and seed stand in the address by their own names."""
     content = {
@@ -102,9 +107,10 @@ def packed(table: TableSpec) -> str:
         "values": table.values,
     }
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+    return base64.urlsafe_b64encode(zlib.compress(text.encode())).decode().rstrip("=")
 
 
+@lru_cache(maxsize=KEPT)
 def unpacked(word: str) -> TableSpec:
     """The table in such a word, checked. Raises SpecError."""
     broken = SpecError("The points in this address are damaged; it may have been cut off.", field="/own")

@@ -11,7 +11,7 @@ import base64
 import json
 from array import array
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -28,6 +28,7 @@ from app.routes.experiment import (
     PageName,
     View,
     experiment_of,
+    misfit,
     read,
     write,
 )
@@ -53,13 +54,13 @@ from app.services.runs import RunChanges, Runs
 from app.services.thumbnails import thumbnail
 from app.templating import render
 from engine.errors import SpecError
+from engine.formats import FORMATS
 from engine.shapes import check_run
 from engine.specs import CurveSpec, PlaneSpec, RunSpec, TableSpec
 from engine.validation import read_run_spec, read_value
 
 router = APIRouter(include_in_schema=False)
 
-TABLE_FIELDS = frozenset(field.name for field in fields(TableSpec)) - {"name"}
 SIGNS_OF_A_FORM = frozenset({"action", "layers", "playground", "preset"})
 """An address with one of these is turned into one that says the experiment itself."""
 
@@ -161,6 +162,7 @@ def context(bench: Bench, run: Mapping[str, Any], address: str, *, change: str =
         "activations": list(ACTIVATION_TITLES.items()),
         "initializers": list(INITIALIZER_TITLES.items()),
         "schedules": list(SCHEDULE_TITLES.items()),
+        "formats": FORMATS,
         "rates": RATES,
         "lesson_controls": [
             (name, title) for name, title in CONTROL_TITLES.items() if bench.page == "plane" or name not in PLANE_ONLY
@@ -264,6 +266,26 @@ async def as_table(runs: Runs, run_id: str, spec: RunSpec) -> TableSpec:
     )
 
 
+def table_of(found: Mapping[str, Any]) -> TableSpec:
+    """The table in an answer of `datasets.read_csv`."""
+    table = read_value(TableSpec, {name: value for name, value in found["dataset"].items() if name != "name"}, "")
+    assert isinstance(table, TableSpec)
+    return table
+
+
+def as_numbers(table: TableSpec) -> TableSpec:
+    """Classes that are called by numbers are those numbers: a few whole numbers look like classes to who reads a file."""
+    try:
+        numbers = [float(name) for name in table.class_names]
+    except ValueError:
+        return table
+    width = len(table.columns) + 1
+    rows = array("f", base64.b64decode(table.values))
+    if numbers:
+        rows[width - 1 :: width] = array("f", [numbers[int(label)] for label in rows[width - 1 :: width]])
+    return replace(table, class_names=(), values=base64.b64encode(rows.tobytes()).decode())
+
+
 def texts_of_query(query: str) -> dict[str, str]:
     return dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
 
@@ -284,13 +306,15 @@ async def read_table(page: PageName, request: Request, datasets: DatasetsService
         if not text.strip():
             raise Unprocessable("Paste rows or choose a file first.")
         found = await datasets.read_csv(text, target, columns)
+        table = table_of(found)
+        if page == "curve":
+            if len(table.columns) > 1:
+                found = await datasets.read_csv(text, table.target, table.columns[:1])
+            table = as_numbers(table_of(found))
+        if (reason := misfit(table, page)) is not None:
+            raise Unprocessable(reason)
     except Problem as problem:
-        return render(
-            "_own_data.html", {"page": page, "text": text, "problem": problem.detail, "found": None}, block="answer"
-        )
-    table = read_value(TableSpec, {k: v for k, v in found["dataset"].items() if k in TABLE_FIELDS}, "")
-    return render(
-        "_own_data.html",
-        {"page": page, "text": text, "problem": "", "found": found, "table": table, "word": packed(table)},
-        block="answer",
-    )
+        told = {"page": page, "problem": problem.detail, "found": None}
+        return render("_own_data.html", told, block="answer")
+    shown = {"page": page, "problem": "", "found": found, "table": table, "word": packed(table)}
+    return render("_own_data.html", shown, block="answer")

@@ -110,6 +110,8 @@ SPEEDS = (
     ("10", "10 updates a second"),
     ("100", "100 updates a second"),
 )
+RESOLUTIONS = (50, 100, 200)
+"""Places across the picture of the plane that are offered; an address may say any number between 20 and 200."""
 
 CONTROL_TITLES = {
     "data": "Data set", "noise": "Noise", "points": "Number of points", "classes": "Number of classes",
@@ -117,7 +119,7 @@ CONTROL_TITLES = {
     "features": "Inputs", "layers": "Layers and neurons", "activation": "Activations", "dropout": "Dropout",
     "lr": "Learning rate", "optimizer": "Optimizer", "batch": "Batch size", "decay": "L1 and L2 decay", "loss": "Loss",
     "init": "Initial weights", "schedule": "Schedule", "clip": "Longest gradient", "stop": "Stopping", "seed": "Seeds",
-    "regions": "Regions", "show": "Test points, mistakes", "play": "Train and pause", "step": "Single updates",
+    "regions": "Regions and their resolution", "show": "Test points, mistakes", "play": "Train and pause", "step": "Single updates",
     "reset": "Reset", "speed": "Speed", "text": "Introduction",
 }  # fmt: skip
 UNLOCKABLE = frozenset({"play", "step", "reset", "text"})
@@ -144,7 +146,7 @@ CONTROL_FIELDS: Mapping[str, tuple[str, ...]] = {
     "clip": ("clip",),
     "stop": tuple(STOP_NUMBERS),
     "seed": ("seed", "dataseed"),
-    "regions": ("regions",),
+    "regions": ("regions", "resolution"),
     "show": ("show",),
     "speed": ("speed",),
 }
@@ -203,6 +205,7 @@ class Bench:
     kept: list[tuple[str, str]]
     own: list[tuple[str, str]]
     speeds: list[tuple[str, str]]
+    resolutions: list[int]
     notice: str = ""
 
     @property
@@ -281,6 +284,7 @@ def bench_of(
         kept=_kept(experiment, texts),
         own=_own(texts),
         speeds=_speeds(experiment),
+        resolutions=sorted({*RESOLUTIONS, experiment.view.resolution}),
         notice=notice,
     )
 
@@ -370,7 +374,7 @@ def _kept(experiment: Experiment, texts: Mapping[str, str]) -> list[tuple[str, s
         wanted |= set(kind_numbers(type(experiment.spec.optimizer))) - {"lr"}
     kept = [
         (name, texts[name])
-        for name in ("name", "resolution", "hidden", "neuron", "axes", "hide", "lock", "play")
+        for name in ("name", *(() if experiment.page == "plane" else ("resolution",)), "hidden", "neuron", "axes", "hide", "lock", "play")
         if texts.get(name)
     ]
     layers = _layers(experiment.spec)

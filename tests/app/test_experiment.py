@@ -231,7 +231,6 @@ def test_another_optimizer_has_its_own_usual_numbers() -> None:
         ("speed", "0", "More than 0."),
         ("resolution", "500", "At most 200."),
         ("hidden", "<script>", "Numbers with points between them"),
-        ("hide", "everything", "Some of these are needed"),
         ("preset", "digits", "There is no such preset"),
         ("name", "", "A name needs at least one character"),
         ("stop_accuracy", "101", "At most 100."),
@@ -279,6 +278,18 @@ def test_damaged_points_are_refused_in_words(own: str) -> None:
     with pytest.raises(ExperimentError) as refused:
         read({"data": "own", "own": own})
     assert refused.value.errors["data"].endswith(".")
+
+
+def test_points_that_do_not_fit_the_page_are_refused() -> None:
+    one = TableSpec(columns=("x",), class_names=(), values=values_of([[1, 2]]))
+    for table, page, words in (
+        (OWN, "curve", "more than one column"),
+        (one, "plane", "have one column"),
+        (replace(one, class_names=("A", "B", "C")), "curve", "these points have classes"),
+    ):
+        with pytest.raises(ExperimentError) as refused:
+            read({"data": "own", "own": packed(table)}, page)  # type: ignore[arg-type]
+        assert words in refused.value.errors["data"]
 
 
 def test_nonsense_beside_the_experiment_is_let_be() -> None:

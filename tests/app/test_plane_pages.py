@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,6 +24,7 @@ from app.routes.plane_forms import CONTROL_FIELDS, CONTROL_TITLES, act, bench_of
 from app.services.datasets import Datasets
 from app.services.description import describe_spec
 from app.services.runs import RunChanges, Unchanged
+from engine.formats import FORMATS
 from engine.specs import SGD, Cosine, Dense, PlaneSpec, RunSpec, StopSpec, TableSpec, Tanh
 from tests.app.test_pages import Page
 
@@ -191,6 +194,54 @@ async def test_a_page_shows_what_its_address_says_and_makes_nothing(page: str) -
     assert form.all("link", href="/static/css/plane.css")
 
 
+async def test_a_network_is_offered_in_every_format() -> None:
+    async with browser(FakeRuns(read({}).spec)) as client:
+        form = await shown(client)
+    assert [option["value"] for option in form.all("option") if option.get("value") in FORMATS] == list(FORMATS)
+    assert form.all("form", action=f"/runs/{RUN_ID}/model")
+
+
+async def test_a_lesson_s_link_with_a_control_that_is_not_here_opens_and_says_so() -> None:
+    async with browser(FakeRuns()) as client:
+        answer = await client.get("/plane?hide=noise,knobs&lock=wheels")
+    assert answer.status_code == 200
+    assert "what is not here: knobs, wheels." in answer.text
+    assert not Form(answer.text).all("input", name="noise", type="range")
+
+
+async def test_the_picture_of_the_plane_is_computed_as_finely_as_is_asked() -> None:
+    service = FakeRuns(read({}).spec)
+    async with browser(service) as client:
+        form = await shown(client)
+        after = await sent(client, "plane", form.with_(resolution="200"))
+        assert "resolution=200" in after.address
+        assert service.asked == []
+        assert not Form((await client.get(f"/curve?{write(read({}, 'curve'))}")).text).all("select", name="resolution")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("/plane", "which colour belongs where. Each picture shows where a neuron says yes"),
+        ("/plane?data=spiral&classes=5", "which of 5 colours belongs where"),
+        ("/plane?data=bumps", "a number for every place"),
+        ("/curve", "one number from another"),
+    ],
+)
+async def test_the_first_sentence_is_about_what_is_learned(address: str, words: str) -> None:
+    async with browser(FakeRuns()) as client:
+        assert words in (await client.get(address)).text
+
+
+async def test_the_first_sentence_follows_the_data() -> None:
+    async with browser(FakeRuns(read({}).spec)) as client:
+        form = await shown(client)
+        body = urlencode(form.with_(data="plane"))
+        headers = HTMX | {"content-type": "application/x-www-form-urlencoded"}
+        answer = await client.post(f"/plane/runs/{RUN_ID}/experiment", content=body, headers=headers)
+    assert re.search(r'<p id="task" hx-swap-oob="outerMorph">The network learns a number', answer.text)
+
+
 ADDRESSES = (
     "/plane",
     "/plane?data=spiral&classes=3&network=8.relu.d0.2,3.linear&features=x,sin_x,cos_y&loss=half_squared_error&clip=1",
@@ -290,7 +341,7 @@ async def test_the_run_bar_comes_along_with_the_bench() -> None:
         opened = await client.post("/plane/open", data={"query": "", "run": ""}, headers=HTMX)
     page = Form(opened.text)
     beside = {attributes.get("id") for _, attributes in page.elements if "hx-swap-oob" in attributes}
-    assert beside == {"commands", "readouts", "runbar-end", "more-menu", "accident"}
+    assert beside >= {"commands", "readouts", "runbar-end", "more-menu", "accident"}
 
 
 # ---- Changes --------------------------------------------------------------------------------------------------------------------------
@@ -506,8 +557,11 @@ async def test_a_csv_file_is_read_and_other_columns_can_be_chosen() -> None:
     async with browser(FakeRuns()) as client:
         answer = await client.post("/plane/csv", files=file, headers=HTMX)
         assert "a number is learned: n" in unescape(answer.text)
-        text = {"text": (None, "x;y;z;n\n1,5;2;3,5;0\n2;3;4;7,5\n"), "target": (None, "z")}
-        other = await client.post("/plane/csv", files=[*text.items(), ("columns", (None, "x"))], headers=HTMX)
+        chosen = [("text", (None, "x;y;z;n\n1,5;2;3,5;0\n2;3;4;7,5\n")), ("target", (None, "z"))]
+        other = await client.post(
+            "/plane/csv", files=[*chosen, *(("columns", (None, name)) for name in "xn")], headers=HTMX
+        )
+        assert "of x, n;" in unescape(other.text)
         assert "a number is learned: z" in unescape(other.text)
 
 
@@ -518,6 +572,24 @@ async def test_a_csv_text_without_points_is_told_in_words(text: str) -> None:
     assert answer.status_code == 200
     assert re.search(r'<p class="error" role="alert">[^<]+\.</p>', answer.text)
     assert "<script>," not in answer.text
+
+
+async def test_a_curve_takes_one_column_and_numbers() -> None:
+    service = FakeRuns(BASES["curve"])
+    async with browser(service) as client:
+        answer = await client.post("/curve/csv", files={"text": (None, "a,b,y\n1,5,0\n2,6,1\n3,7,2\n")}, headers=HTMX)
+        assert "a number is learned: y" in unescape(answer.text), "0, 1 and 2 are numbers here"
+        (use,) = Page(answer.text).all("button", form="experiment")
+        await sent(client, "curve", (await shown(client, "curve")).with_(action=use["value"] or ""))
+        names = await client.post("/curve/csv", files={"text": (None, "a,kind\n1,yes\n2,no\n")}, headers=HTMX)
+        assert "A curve goes through numbers" in names.text
+        flat = await client.post("/plane/csv", files={"text": (None, "a,y\n1,2.5\n2,3\n")}, headers=HTMX)
+        assert "These points have one column" in flat.text
+    assert service.now is not None
+    table = service.now.dataset
+    assert isinstance(table, TableSpec)
+    assert (table.columns, table.class_names) == (("a",), ())
+    assert list(array("f", base64.b64decode(table.values))) == [1, 0, 2, 1, 3, 2]
 
 
 # ---- By themselves ---------------------------------------------------------------------------------------------------------------------------
