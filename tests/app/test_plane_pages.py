@@ -14,11 +14,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from app import deps, problems
 from app.errors import NotFound, Unprocessable
-from app.routes import plane
+from app.routes import pages, plane, runs
 from app.routes.experiment import BASES, CONTROLS, KINDS, Experiment, View, read, texts_of, write
 from app.routes.plane_forms import CONTROL_FIELDS, CONTROL_TITLES, act, bench_of, kept_weights, live_changes, settle
 from app.services.datasets import Datasets
@@ -51,6 +51,7 @@ class FakeRuns:
             "state": "running",
             "sentence": "Training.",
             "step": 120,
+            "created": "2026-11-22T14:05:09Z",
             "epoch": 4.8,
             "updates_per_second": None,
             "metrics": dict.fromkeys(
@@ -90,6 +91,13 @@ class FakeRuns:
         self.now = replace(self.now, **values)
         return await self.get(id)
 
+    async def list(self, limit: int = 20, cursor: str | None = None) -> dict[str, Any]:  # noqa: ARG002
+        return {"items": [await self.get(RUN_ID)], "next": None}
+
+    async def step(self, id: str, count: int) -> dict[str, Any]:
+        self.asked.append(("step", count))
+        return await self.get(id)
+
     async def points(self, id: str) -> dict[str, Any]:
         await self.get(id)
         return {
@@ -102,10 +110,11 @@ class FakeRuns:
 
 
 @asynccontextmanager
-async def browser(service: FakeRuns) -> AsyncIterator[httpx.AsyncClient]:
+async def browser(service: FakeRuns, *others: APIRouter) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     problems.install(app)
-    app.include_router(plane.router)
+    for router in (plane.router, *others):
+        app.include_router(router)
     app.dependency_overrides = {deps.runs: lambda: service, deps.datasets: lambda: Datasets()}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://nabla") as client:
         yield client
@@ -314,6 +323,46 @@ async def test_every_set_has_a_picture_of_its_own_points(page: str, kind: str) -
         assert len(re.findall("<circle ", answer.text)) >= 13
         assert len(answer.content) < 10_000
         assert (await client.get(f"/{page}/sets/own.svg")).status_code == 404
+
+
+# ---- What the pages share ----------------------------------------------------------------------------------------------------
+
+
+async def test_every_page_leads_a_run_to_the_page_of_its_kind() -> None:
+    service = FakeRuns(BASES["plane"])
+    async with browser(service, pages.router) as client:
+        for spec, address in (
+            (BASES["plane"], "/plane"),
+            (BASES["curve"], "/curve"),
+            (replace(BASES["plane"], dataset=TableSpec(values="AACAPwAAAEAAAAAA")), "/plane"),
+            (
+                replace(BASES["curve"], dataset=TableSpec(columns=("x",), class_names=(), values="AACAPwAAAEA=")),
+                "/curve",
+            ),
+        ):
+            service.now = spec
+            answer = await client.get(f"/?run={RUN_ID}")
+            assert (answer.status_code, answer.headers["location"]) == (303, f"{address}?run={RUN_ID}")
+            assert f'href="{address}?run={RUN_ID}"' in (await client.get("/runs")).text
+
+
+@pytest.mark.parametrize(("batch", "steps"), [(10, [25]), (250, [1]), (300, [1])])
+async def test_an_epoch_is_as_many_updates_as_show_each_training_point_once(batch: int, steps: list[int]) -> None:
+    service = FakeRuns(replace(BASES["plane"], batch_size=batch))
+    async with browser(service, runs.router) as client:
+        answer = await client.post(f"/runs/{RUN_ID}/steps", data={"count": "epoch"}, headers=HTMX)
+        assert answer.status_code == 200
+        assert (await client.post(f"/runs/{RUN_ID}/steps", data={"count": "day"}, headers=HTMX)).status_code == 422
+    assert service.asked == [("step", count) for count in steps]
+
+
+async def test_a_long_epoch_is_asked_for_in_parts() -> None:
+    service = FakeRuns(replace(BASES["plane"], batch_size=1, dataset=PlaneSpec(points=5000)))
+    async with browser(service, runs.router) as client:
+        answer = await client.post(f"/runs/{RUN_ID}/steps", data={"count": "epoch"}, headers=HTMX)
+    assert service.asked == [("step", 1000), ("step", 1000), ("step", 500)]
+    assert "Update" in answer.text
+    assert 'id="seed"' not in answer.text
 
 
 # ---- A run for the page ---------------------------------------------------------------------------------------------------------

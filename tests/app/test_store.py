@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,17 @@ def test_points_are_columns_in_order_and_can_be_taken_back(database: Database) -
     assert everything == points(10, 20, 30)
     assert left == points(10, 20)
     assert nothing == {column: [] for column in COLUMNS}
+
+
+def test_the_newest_run_on_a_dataset_is_found_among_others(database: Database) -> None:
+    async def scenario() -> list[str | None]:
+        for name, dataset in (("a", "mnist"), ("b", "plane"), ("c", "mnist"), ("d", "table")):
+            run = replace(stored(name), spec={"dataset": {"name": dataset}})
+            await database.call(runs.insert, run)
+        found = [await database.call(runs.newest_of, dataset) for dataset in ("mnist", "plane", "curve")]
+        return [run and run.id for run in found]
+
+    assert asyncio.run(scenario()) == ["c", "b", None]
 
 
 def test_the_newest_checkpoint_is_known(database: Database) -> None:

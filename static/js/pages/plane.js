@@ -159,8 +159,14 @@ let told = "";
 
 // ---- The form --------------------------------------------------------------------------------------------------------------
 
-/** Sends the form; what is shown only is shown at once. */
-const submit = () => form().requestSubmit();
+let sent = "";
+
+/** Sends the form, unless it has just been sent as it is: a slider that is let go has told so already. */
+function submit() {
+  const now = new URLSearchParams(/** @type {any} */ (new FormData(form()))).toString();
+  if (now !== sent) form().requestSubmit();
+  sent = now;
+}
 const dragged = new Pace(DRAG_EVERY, submit);
 
 document.addEventListener("change", event => {
@@ -218,6 +224,7 @@ document.addEventListener("htmx:after:swap", event => {
   if (!(event.target instanceof Element) || !event.target.isConnected && event.target.id !== "experiment") return;
   const id = form().dataset.run;
   if (id && !watch) follow(id);
+  sent = "";
   settle();
   address();
   share();
