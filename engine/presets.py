@@ -6,7 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from engine.specs import Adam, Cosine, Dense, MnistSpec, MomentumSGD, ReLU, RunSpec, StopSpec
+from engine.specs import (
+    SGD,
+    Adam,
+    Cosine,
+    CurveSpec,
+    Dense,
+    LayerSpec,
+    LossName,
+    MnistSpec,
+    MomentumSGD,
+    PlaneSpec,
+    PointsSpec,
+    ReLU,
+    RunSpec,
+    Sigmoid,
+    StopSpec,
+    Tanh,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +35,32 @@ class Preset:
     description: str
     spec: RunSpec
 
+
+def _points(
+    name: str,
+    dataset: PointsSpec,
+    hidden: tuple[LayerSpec, ...],
+    *,
+    rate: float,
+    steps: int,
+    l2: float = 0.0,
+    loss: LossName = "softmax_cross_entropy",
+) -> RunSpec:
+    """Adam with a learning rate that falls to nothing until the run ends."""
+    return RunSpec(
+        name=name,
+        dataset=dataset,
+        network=(*hidden, Dense(units=max(1, len(dataset.classes)))),
+        loss=loss,
+        optimizer=Adam(learning_rate=rate),
+        schedule=Cosine(steps=steps),
+        batch_size=10,
+        l2=l2,
+        stop=StopSpec(steps=steps),
+    )
+
+
+_SPIRALING = (Dense(units=8), Tanh(), Dense(units=8), Tanh())
 
 _ALL = (
     Preset(
@@ -70,6 +113,120 @@ _ALL = (
             network=(Dense(units=100), ReLU(), Dense(units=10)),
             optimizer=Adam(learning_rate=0.001),
             stop=StopSpec(epochs=100),
+        ),
+    ),
+    Preset(
+        name="circle",
+        title="A disc and the ring around it",
+        description="No straight line parts them, so a network without hidden units cannot: four of them lay as many "
+        "lines around the disc.",
+        spec=_points(
+            "circle",
+            PlaneSpec(kind="circle"),
+            (Dense(units=4), Tanh(), Dense(units=2), Tanh()),
+            rate=0.03,
+            steps=2_000,
+        ),
+    ),
+    Preset(
+        name="xor",
+        title="Opposite corners",
+        description="The famous set that one layer cannot learn. Eight ReLUs fold the plane until it can be cut.",
+        spec=_points("xor", PlaneSpec(kind="xor"), (Dense(units=8), ReLU()), rate=0.03, steps=3_000),
+    ),
+    Preset(
+        name="gaussians",
+        title="Two clouds",
+        description="Almost any line between them will do: learned after a few dozen updates.",
+        spec=_points("gaussians", PlaneSpec(kind="gaussians"), (Dense(units=4), Tanh()), rate=0.03, steps=1_000),
+    ),
+    Preset(
+        name="spiral",
+        title="Two arms of a spiral",
+        description="The hardest of the classic sets. Told sin x and sin y beside x and y, sixteen hidden units follow both "
+        "arms; a learning rate that falls to nothing settles them.",
+        spec=_points(
+            "spiral",
+            PlaneSpec(kind="spiral", features=("x", "y", "sin_x", "sin_y")),
+            _SPIRALING,
+            rate=0.02,
+            steps=6_000,
+            l2=0.0003,
+        ),
+    ),
+    Preset(
+        name="spiral-three",
+        title="Three arms of a spiral",
+        description="The same network with one output more: a softmax over three classes.",
+        spec=_points(
+            "spiral-three",
+            PlaneSpec(kind="spiral", class_count=3, features=("x", "y", "sin_x", "sin_y")),
+            _SPIRALING,
+            rate=0.02,
+            steps=6_000,
+            l2=0.0003,
+        ),
+    ),
+    Preset(
+        name="moons",
+        title="Two moons",
+        description="Each has one end inside the other. One hidden layer bends the border between them.",
+        spec=_points("moons", PlaneSpec(kind="moons"), (Dense(units=8), Tanh()), rate=0.03, steps=2_000),
+    ),
+    Preset(
+        name="plane",
+        title="A tilted plane",
+        description="A number is learned at each place, and it is a tenth of x + y: two weights and a bias are all it takes.",
+        spec=RunSpec(
+            name="plane",
+            dataset=PlaneSpec(kind="plane"),
+            network=(Dense(units=1),),
+            loss="mean_squared_error",
+            optimizer=SGD(learning_rate=0.003),
+            batch_size=10,
+            l2=0.0,
+            stop=StopSpec(steps=1_000),
+        ),
+    ),
+    Preset(
+        name="bumps",
+        title="Six bumps",
+        description="Three up and three down, as cones with sharp tips, which a smooth network can only round off.",
+        spec=_points(
+            "bumps",
+            PlaneSpec(kind="bumps", features=("x", "y", "sin_x", "sin_y", "cos_x", "cos_y")),
+            (Dense(units=16), Tanh(), Dense(units=16), Tanh()),
+            rate=0.02,
+            steps=8_000,
+            loss="mean_squared_error",
+        ),
+    ),
+    Preset(
+        name="x-sin-x",
+        title="x · sin x through twenty points",
+        description="The curve of convnetjs's regression page, and its network: twenty ReLUs, then twenty sigmoids.",
+        spec=_points(
+            "x-sin-x",
+            CurveSpec(kind="x_sin_x"),
+            (Dense(units=20), ReLU(), Dense(units=20), Sigmoid()),
+            rate=0.03,
+            steps=3_000,
+            loss="mean_squared_error",
+        ),
+    ),
+    Preset(
+        name="line",
+        title="A straight line through noisy points",
+        description="One weight and one bias: what gradient descent finds is what least squares gives at once.",
+        spec=RunSpec(
+            name="line",
+            dataset=CurveSpec(kind="line", noise=0.05),
+            network=(Dense(units=1),),
+            loss="mean_squared_error",
+            optimizer=SGD(learning_rate=0.002),
+            batch_size=10,
+            l2=0.0,
+            stop=StopSpec(steps=1_000),
         ),
     ),
 )

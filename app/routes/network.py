@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from app.routes.builder import Builder, act, adopt, build, draft_of_form, typed_layers
 from app.routes.network_text import read_network
-from app.routes.pages import presets
+from app.routes.pages import presets_of_digits
 from app.routes.runs import typed
 from app.templating import render
 from engine.errors import EngineError
@@ -42,4 +42,4 @@ async def read_text(request: Request) -> HTMLResponse:
 
 
 def fragment(builder: Builder) -> HTMLResponse:
-    return render("_builder.html", {"builder": builder, "presets": presets()}, block="builder")
+    return render("_builder.html", {"builder": builder, "presets": presets_of_digits()}, block="builder")

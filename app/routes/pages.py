@@ -16,6 +16,7 @@ from app.templating import render
 from engine.formats import FORMATS
 from engine.presets import PRESETS
 from engine.shapes import plan
+from engine.specs import MnistSpec
 
 router = APIRouter(include_in_schema=False)
 
@@ -52,7 +53,7 @@ def digits_context(run: Mapping[str, Any], address: str) -> dict[str, Any]:
         "layers": plan([layer_of(layer) for layer in run["network"]], (channels, height, width)),
         "trainer": trainer_form(run),
         "builder": build(draft_of_run(run)),
-        "presets": presets(),
+        "presets": presets_of_digits(),
         "formats": FORMATS,
         "evaluation": None,
         "share_link": f"{address}?run={run['id']}",
@@ -66,3 +67,8 @@ def presets() -> list[dict[str, str]]:
     return [
         {"name": name, "title": preset.title, "description": preset.description} for name, preset in PRESETS.items()
     ]
+
+
+def presets_of_digits() -> list[dict[str, str]]:
+    """Those for the digits page's menu; runs on points begin on pages of their own."""
+    return [preset for preset in presets() if isinstance(PRESETS[preset["name"]].spec.dataset, MnistSpec)]

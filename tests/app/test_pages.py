@@ -161,6 +161,14 @@ async def test_opening_a_page_starts_nothing() -> None:
     assert service.created == [PRESETS["digits"].spec]
 
 
+async def test_the_digits_menu_offers_presets_of_digits_alone() -> None:
+    async with browser(FakeRuns(run_document())) as client:
+        digits, runs = (await client.get("/")).text, (await client.get("/runs")).text
+    assert 'value="digits-dense"' in digits
+    assert 'value="spiral"' not in digits
+    assert 'value="spiral"' in runs
+
+
 async def test_a_missing_run_is_a_page_in_words() -> None:
     async with browser(FakeRuns(run_document())) as client:
         answer = await client.get("/?run=ffffffffffffffff", headers={"Accept": "text/html"})

@@ -1,19 +1,26 @@
-"""Every preset can be built on MNIST and learns; the default run reaches the accuracy that is promised."""
+"""Every preset can be built and learns; the default run and the sets of points reach the accuracy that is promised."""
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import replace
 from time import process_time
 
 import pytest
 
 from engine.datasets.mnist import load_mnist
+from engine.datasets.points import points_dataset
 from engine.evaluation import evaluate
 from engine.presets import PRESETS
-from engine.specs import Adadelta, RunSpec
+from engine.specs import Adadelta, MnistSpec, RunSpec
 from engine.trainer import Trainer
 from engine.training import train
 from engine.validation import read_run_spec
+from tests.benchmarks.plane import five_seeds, with_seed
+
+
+def begun(spec: RunSpec) -> Trainer:
+    return Trainer(spec, load_mnist() if isinstance(spec.dataset, MnistSpec) else points_dataset(spec.dataset))
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -21,7 +28,7 @@ def test_a_preset_is_legal_and_learns(name: str) -> None:
     preset = PRESETS[name]
     assert preset.name == name == preset.spec.name
     assert read_run_spec(preset.spec.to_dict()) == preset.spec
-    trainer = Trainer(preset.spec, load_mnist())
+    trainer = begun(preset.spec)
     losses = [trainer.step().loss for _ in range(200)]
     assert sum(losses[-20:]) < 0.6 * sum(losses[:20])
 
@@ -34,6 +41,38 @@ def test_digits_is_the_page_of_convnetjs() -> None:
     assert (spec.batch_size, spec.dataset.crop, spec.dataset.test_crops) == (20, 24, 4)
     assert spec.l2 * spec.batch_size == pytest.approx(0.001)  # convnetjs divides its 0.001 by the batch size
     assert spec == RunSpec(stop=spec.stop)
+
+
+@pytest.mark.parametrize(
+    ("name", "median", "lowest"),
+    [
+        ("circle", 0.99, 0.99),
+        ("xor", 0.99, 0.99),
+        ("gaussians", 0.99, 0.99),
+        ("spiral", 0.99, 0.97),
+        ("spiral-three", 0.98, 0.97),
+        ("moons", 0.99, 0.99),
+    ],
+)
+def test_five_seeds_on_points_of_two_or_three_classes(name: str, median: float, lowest: float) -> None:
+    """Points, their split and the first weights are others each time; the accuracy is that on the half not trained on."""
+    accuracies = five_seeds(PRESETS[name].spec)
+    print(f"\n{name}: {', '.join(f'{accuracy:.1%}' for accuracy, _ in accuracies)}")
+    assert statistics.median(accuracy for accuracy, _ in accuracies) >= median
+    assert min(accuracy for accuracy, _ in accuracies) >= lowest
+
+
+@pytest.mark.parametrize(("name", "lowest"), [("plane", 0.999), ("bumps", 0.9), ("x-sin-x", 0.99), ("line", 0.8)])
+def test_five_seeds_where_a_number_is_learned(name: str, lowest: float) -> None:
+    """R², on the half not trained on if there is one."""
+    spec = PRESETS[name].spec
+    for seed in range(1, 6):
+        trainer = begun(with_seed(spec, seed))
+        list(train(trainer))
+        result = evaluate(trainer, "test" if len(trainer.splits["test"]) else "train")
+        assert result.errors is not None
+        assert result.errors.r_squared is not None
+        assert result.errors.r_squared >= lowest
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3, 4, 5))])
