@@ -161,11 +161,12 @@ class Packed(Answer):
 
 
 class Prediction(Answer):
-    """All null where there is nothing to classify: an empty drawing."""
+    """All null where there is nothing to classify: an empty drawing. Where a number is learned, only `number` is not."""
 
     class_: int | None = Field(alias="class")
     label: str | None
     probabilities: list[float] | None
+    number: float | None = Field(default=None, description="What is predicted where a number is learned.")
 
 
 class Predictions(Answer):

@@ -312,15 +312,24 @@ def decoded_length(text: str) -> int | None:
         return None
 
 
+Row = Annotated[list[Coordinate], Len(1, MAX_COLUMNS), FirstWrong()]
+
+
+def _input_kind(value: Any) -> str:
+    return "image" if isinstance(value, list) and value and isinstance(value[0], list) else "point"
+
+
 class PredictionsBody(Ink):
-    """Either a drawing or `inputs`, a batch of images."""
+    """Either a drawing or `inputs`, a batch of images or of points."""
 
     inputs: (
         Annotated[
-            list[Image],
+            list[Annotated[Annotated[Image, Tag("image")] | Annotated[Row, Tag("point")], Discriminator(_input_kind)]],
             Len(1, LIMITS.batch),
             FirstWrong(),
-            Field(description="Images of the dataset (28×28), or as the network sees them after the crop."),
+            Field(
+                description="Images of the dataset (28×28), or as the network sees them after the crop; or points, a number for each column."
+            ),
         ]
         | None
     ) = None
@@ -328,7 +337,7 @@ class PredictionsBody(Ink):
     @model_validator(mode="after")
     def is_one_of_both(self) -> Self:
         if (self.inputs is None) == (self.drawing() is None):
-            raise ValueError("Send either inputs (a batch of images) or one drawing (ink, or ink_base64 with size).")
+            raise ValueError("Send either inputs (a batch of images or points) or one drawing (ink, or ink_base64 with size).")
         return self
 
 

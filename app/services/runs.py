@@ -308,10 +308,10 @@ class Runs:
         return answer
 
     async def predict(self, id: str, *, inputs: Jsons | None = None, ink: Json | None = None) -> Json:
-        """`inputs` are images; `ink` is one drawing, as rows, `{"ink": rows}` or `{"ink_base64": …, "size": n}`."""
+        """`inputs` are images or points; `ink` is one drawing, as rows, `{"ink": rows}` or `{"ink_base64": …, "size": n}`."""
         held = await self._live.find(id)
         if inputs is not None and not 1 <= len(inputs) <= self._limits.batch:
-            raise Unprocessable(f"1 to {self._limits.batch} images at a time.", field="/inputs")
+            raise Unprocessable(f"1 to {self._limits.batch} examples at a time.", field="/inputs")
         answer: Json = await self._live.ask(held, Predict(run=id, inputs=inputs, ink=ink))
         return answer
 

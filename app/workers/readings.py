@@ -12,6 +12,7 @@ from app.wire.arrays import numbers as listed
 from app.workers.frames import find_example, numbers, top_classes
 from app.workers.live_run import LiveRun, Task
 from app.workers.messages import Boundary, Evaluate, ListExamples, Predict, ReadLayer
+from app.workers.recorder import finite
 from engine.arrays import Array
 from engine.datasets.base import LabelledImages
 from engine.datasets.points import PointDataset
@@ -42,6 +43,11 @@ def predict(run: LiveRun, command: Predict) -> dict[str, Any]:
 
 
 def prediction(trainer: Trainer, probabilities: Array) -> dict[str, Any]:
+    """Of one example (K,); where a number is learned (1,), the number in its own unit."""
+    if not trainer.dataset.classes:
+        mean, spread = trainer.dataset.target_scale
+        number = finite(mean + spread * float(probabilities[0]))
+        return {"class": None, "label": None, "probabilities": None, "number": number}
     best = int(np.argmax(probabilities))
     return {"class": best, "label": trainer.dataset.classes[best], "probabilities": numbers(probabilities)}
 

@@ -240,3 +240,43 @@ async def test_an_example_can_be_asked_for_and_handed_to_a_prediction_as_it_is(c
     for prediction, item in zip(predicted, seen, strict=True):
         for class_, probability in item["top"]:
             assert prediction["probabilities"][int(class_)] == pytest.approx(probability, abs=1e-3)
+
+
+POINTS = {
+    "dataset": {"name": "plane", "kind": "circle", "points": 40},
+    "network": [{"type": "dense", "units": 3}, {"type": "tanh"}, {"type": "dense", "units": 2}],
+    "state": "paused",
+}
+NUMBERS = POINTS | {
+    "dataset": {"name": "curve", "points": 20},
+    "network": [{"type": "dense", "units": 1}],
+    "loss": "mean_squared_error",
+}
+
+
+async def test_points_are_predicted_as_the_boundary_shows_them(client: httpx.AsyncClient) -> None:
+    run = read(answers.Run, await client.post("/api/runs", json=POINTS), 201)["id"]
+    corners = [[-6.0, 6.0], [6.0, 6.0], [-6.0, -6.0], [6.0, -6.0]]
+    answer = read(answers.Predictions, await client.post(f"/api/runs/{run}/predictions", json={"inputs": corners}))
+    boundary = (await client.get(f"/api/runs/{run}/boundary?resolution=20")).json()["probabilities"]
+    shown = [[row[i][j] for row in boundary] for i, j in ((0, 0), (0, -1), (-1, 0), (-1, -1))]
+    for prediction, shares in zip(answer["predictions"], shown, strict=True):
+        assert prediction["label"] in ("A", "B")
+        assert prediction["probabilities"] == pytest.approx(shares, abs=0.1)  # the grid's cells have their centres inside
+    refused = await client.post(f"/api/runs/{run}/predictions", json={"inputs": [[1.0, 2.0, 3.0]]})
+    assert refused.status_code == 422
+    assert "(N, 2)" in refused.json()["detail"]
+    image = await client.post(f"/api/runs/{run}/predictions", json={"inputs": [[[0.0] * 28] * 28]})
+    assert image.status_code == 422
+
+
+async def test_a_number_is_predicted_as_a_number(client: httpx.AsyncClient) -> None:
+    run = read(answers.Run, await client.post("/api/runs", json=NUMBERS), 201)["id"]
+    answer = read(answers.Predictions, await client.post(f"/api/runs/{run}/predictions", json={"inputs": [[0.0], [2.0]]}))
+    assert [prediction["class"] for prediction in answer["predictions"]] == [None, None]
+    at_zero, at_two = (prediction["number"] for prediction in answer["predictions"])
+    change = [{"unit": 0, "input": None, "value": 1.5}, {"unit": 0, "input": 0, "value": 2.0}]
+    read(answers.Run, await client.put(f"/api/runs/{run}/layers/0/weights", json={"changes": change}))
+    answer = read(answers.Predictions, await client.post(f"/api/runs/{run}/predictions", json={"inputs": [[0.0], [2.0]]}))
+    assert [prediction["number"] for prediction in answer["predictions"]] == [1.5, 5.5]
+    assert [at_zero, at_two] != [1.5, 5.5]

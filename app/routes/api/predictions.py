@@ -77,7 +77,7 @@ async def set_weights(
     "/predictions",
     response_model=answers.Predictions,
     operation_id="predict",
-    summary="Classify a drawing or a batch of images with the present weights",
+    summary="Classify a drawing, or a batch of images or points, with the present weights",
     responses=problems(*BODY, 404, 409, 503),
 )
 async def predict(runs: RunsService, id: RunId, body: PredictionsBody) -> Response:
