@@ -29,6 +29,7 @@ from app.routes.experiment import (
     View,
     experiment_of,
     misfit,
+    page_of,
     read,
     write,
 )
@@ -55,6 +56,7 @@ from app.services.thumbnails import thumbnail
 from app.templating import render
 from engine.errors import SpecError
 from engine.formats import FORMATS
+from engine.presets import PRESETS
 from engine.shapes import check_run
 from engine.specs import CurveSpec, PlaneSpec, RunSpec, TableSpec
 from engine.validation import read_run_spec, read_value
@@ -164,6 +166,7 @@ def context(bench: Bench, run: Mapping[str, Any], address: str, *, change: str =
         "schedules": list(SCHEDULE_TITLES.items()),
         "formats": FORMATS,
         "rates": RATES,
+        "presets": [preset for preset in PRESETS.values() if page_of(preset.spec.dataset) == bench.page],
         "lesson_controls": [
             (name, title) for name, title in CONTROL_TITLES.items() if bench.page == "plane" or name not in PLANE_ONLY
         ],
