@@ -301,6 +301,19 @@ def test_the_pages_of_points_are_clean(
     assert overflow(bench.page) == []
 
 
+@pytest.mark.parametrize("width", [1279, 1152, 1024, 768, 641, 375])
+def test_the_run_bar_cuts_no_figure_off(new_context: Callable[..., BrowserContext], server: Server, api: httpx.Client, width: int) -> None:
+    page = new_context(viewport={"width": width, "height": 800}).new_page()
+    bench = Bench(page, server.url, api).open(PAUSED)
+    readouts = page.locator("#readouts")
+    for figure in readouts.locator("[data-figure=step]").all():
+        figure.evaluate("e => { e.textContent = '1,234,567' }")
+    assert readouts.evaluate("e => e.scrollWidth <= e.clientWidth")
+    assert page.locator(".runbar > div").evaluate("e => e.scrollWidth <= e.clientWidth")
+    assert page.locator("select[name=speed]").is_visible(), "the speed is chosen at every width"
+    assert overflow(bench.page) == []
+
+
 def test_on_a_phone_the_output_comes_first(new_context: Callable[..., BrowserContext], server: Server, api: httpx.Client) -> None:
     bench = Bench(new_context(viewport=PHONE, has_touch=True, is_mobile=True).new_page(), server.url, api).open(PAUSED)
     tops = [bench.page.get_by_role("heading", name=name, exact=True).bounding_box() for name in ("Output", "Data", "Network")]
