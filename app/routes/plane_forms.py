@@ -426,7 +426,8 @@ def act(texts: dict[str, str], action: str) -> None:
             texts["lr"] = rate
         case "own", word:
             texts |= {"data": "own", "own": word}
-    texts["network"] = ",".join(layers)
+    if verb in ("layer", "more", "fewer"):
+        texts["network"] = ",".join(layers)
 
 
 def settle(texts: dict[str, str], before: RunSpec) -> str:

@@ -21,10 +21,11 @@ from app.errors import NotFound, Unprocessable
 from app.routes import pages, plane, runs
 from app.routes.experiment import BASES, CONTROLS, KINDS, Experiment, View, read, texts_of, write
 from app.routes.plane_forms import CONTROL_FIELDS, CONTROL_TITLES, act, bench_of, kept_weights, live_changes, settle
+from app.services.changes import RunChanges, Unchanged
 from app.services.datasets import Datasets
 from app.services.description import describe_spec
-from app.services.runs import RunChanges, Unchanged
 from engine.formats import FORMATS
+from engine.presets import PRESETS
 from engine.specs import SGD, Cosine, Dense, PlaneSpec, RunSpec, StopSpec, TableSpec, Tanh
 from tests.app.test_pages import Page
 
@@ -282,6 +283,11 @@ async def test_a_page_leads_playgrounds_address_and_presets_to_their_own() -> No
         answer = await client.get("/plane", params={"playground": "dataset=spiral&networkShape=6,5&activation=relu"})
         assert (answer.status_code, "data=spiral" in answer.headers["location"]) == (303, True)
         assert "network=6.relu,5.relu" in answer.headers["location"]
+        preset = await client.get("/plane?preset=spiral&lr=0.5")
+        query = urlsplit(preset.headers["location"]).query
+        spec = PRESETS["spiral"].spec
+        wanted = replace(spec, optimizer=replace(spec.optimizer, learning_rate=0.5))  # type: ignore[call-arg]
+        assert read(dict(parse_qsl(query, keep_blank_values=True))).spec == wanted
         wrong = await client.get("/plane?preset=digits", headers={"accept": "text/html"})
         assert (wrong.status_code, "There is no such preset" in wrong.text) == (422, True)
 
