@@ -30,7 +30,7 @@ from pydantic import (
 
 from app.errors import Unprocessable
 from app.names import clean_name
-from app.services.runs import RunChanges
+from app.services.changes import RunChanges
 from app.settings import Limits
 from app.workers.messages import WeightChange
 from engine.presets import PRESETS

@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from annotated_types import DocInfo, Interval
 
-from app.services.runs import RunChanges
+from app.services.changes import RunChanges
 from app.templating import plain_number
 from engine.specs import OPTIMIZER_SPECS, OptimizerSpec, RunSpec, StopSpec
 

@@ -51,7 +51,8 @@ from app.routes.plane_forms import (
     settle,
 )
 from app.routes.views import command_states, snippets
-from app.services.runs import RunChanges, Runs
+from app.services.changes import RunChanges
+from app.services.runs import Runs
 from app.services.thumbnails import thumbnail
 from app.templating import render
 from engine.errors import SpecError

@@ -22,7 +22,7 @@ from app.routes.api.answering import attachment
 from app.routes.builder import draft_of_form, run_spec
 from app.routes.forms import OPTIMIZER_TITLES, trainer_changes, trainer_form
 from app.routes.views import command_states, evaluation_view, page_address
-from app.services.runs import RunChanges
+from app.services.changes import RunChanges
 from app.templating import is_htmx, plain_number, render
 from engine.formats import FormatName
 from engine.presets import PRESETS

@@ -8,33 +8,24 @@ import json
 import logging
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, fields
-from enum import Enum
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 from app import __version__
-from app.channel import ROWS_PER_EVENT
-from app.errors import BadRequest, Busy, Conflict, NotFound, Problem, Unprocessable
-from app.services.description import describe, describe_layers, nothing_yet, values_of
+from app.errors import BadRequest, Busy, Conflict, Problem, Unprocessable
+from app.services.changes import RunChanges
+from app.services.description import describe, nothing_yet, values_of
 from app.services.held import Held
 from app.services.live import LiveRuns, utc_now
-from app.services.points import points_csv, points_json
+from app.services.looking import Json, LookingAtRuns
 from app.services.watching import Watching
 from app.settings import Settings
 from app.store import runs as rows
 from app.store.database import Database, StoreUnavailableError
 from app.store.runs import StoredRun
-from app.wire.points import Points, no_points
 from app.workers.messages import (
-    Boundary,
     Change,
     Discard,
-    Evaluate,
-    Export,
     Import,
-    ListExamples,
-    Predict,
-    ReadLayer,
     Reset,
     Respec,
     SetWeights,
@@ -44,56 +35,17 @@ from app.workers.messages import (
 from app.workers.pool import Pool
 from app.workers.states import SENTENCES
 from engine.errors import SpecError
-from engine.formats import FormatName
 from engine.shapes import check_run
-from engine.specs import MnistSpec, OptimizerSpec, PointsSpec, RunSpec, ScheduleSpec, Split, StopSpec
+from engine.specs import RunSpec
 from engine.validation import read_run_spec
 
 log = logging.getLogger(__name__)
-
-Json: TypeAlias = dict[str, Any]
-Jsons: TypeAlias = list[Json]
 
 CREATE_SECONDS = 1.0
 """A run that is not open by then is answered as queued; its stream tells when it begins."""
 
 
-class Unchanged(Enum):
-    """What is left as it is, where None says something else."""
-
-    UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunChanges:
-    """What a person may change in a run; a default leaves it as it is.
-
-    `clip_norm` None: any gradient is followed; `updates_per_second` None: as fast as it goes.
-    """
-
-    state: Literal["running", "paused", "stopped"] | None = None
-    learning_rate: float | None = None
-    momentum: float | None = None
-    batch_size: int | None = None
-    l1: float | None = None
-    l2: float | None = None
-    name: str | None = None
-    stop: StopSpec | None = None
-    optimizer: OptimizerSpec | None = None
-    schedule: ScheduleSpec | None = None
-    clip_norm: float | Unchanged | None = Unchanged.UNCHANGED
-    updates_per_second: float | Unchanged | None = Unchanged.UNCHANGED
-
-    def values(self) -> Json:
-        """All but the state, by name, where given."""
-        return {
-            f.name: value
-            for f in fields(self)
-            if f.name != "state" and (value := getattr(self, f.name)) is not f.default
-        }
-
-
-class Runs:
+class Runs(LookingAtRuns):
     """Wired in the lifespan: `start()` there, `close()` at its end.
 
     On SIGTERM the server calls `end_streams()` at once, so that open streams end with a `close` event before uvicorn
@@ -101,8 +53,8 @@ class Runs:
     """
 
     def __init__(self, pool: Pool, store: Database, settings: Settings) -> None:
-        self._pool, self._store, self._limits = pool, store, settings.limits
-        self._live = LiveRuns(pool, store, settings.limits)
+        super().__init__(LiveRuns(pool, store, settings.limits), settings.limits)
+        self._pool, self._store = pool, store
         self._watching = Watching(self._live, pool, settings.limits)
         self._stored = 0
         self._keys: dict[str, asyncio.Lock] = {}
@@ -247,10 +199,6 @@ class Runs:
             await self._live.ask(held, Change(run=id, values=values, state=changes.state))
         return dict(held.channel.run)
 
-    async def spec(self, id: str) -> Json:
-        """All that the run is made of; a table's values are part of it."""
-        return values_of((await self._live.find(id)).spec)
-
     async def respec(self, id: str, spec: RunSpec, *, keep: Literal["weights", "nothing"] = "nothing") -> Json:
         """Another spec for the run. What it learned is kept on request, where it fits; else the run begins again."""
         check(spec)
@@ -284,101 +232,7 @@ class Runs:
             await self._live.ask(held, Reset(run=id, seed=seed))
         return dict(held.channel.run)
 
-    # ---- Looking -------------------------------------------------------------------------------------------------------------
-
-    async def metrics(self, id: str) -> Json:
-        """All points as columns, assembled piece by piece so that nobody has to wait for a long history."""
-        history = (await self._live.find(id)).channel.history
-        points: Points = no_points()
-        while len(points["step"]) < len(history):
-            start = len(points["step"])
-            for column, values in history.points(start, start + ROWS_PER_EVENT).items():
-                points[column] += values
-            await asyncio.sleep(0)
-        return points
-
-    async def layers(self, id: str) -> Jsons:
-        return describe_layers((await self._live.find(id)).spec)
-
-    async def layer(self, id: str, index: int, what: set[str], example: Json | None) -> Json:
-        held = await self._live.find(id)
-        if not 0 <= index < len(held.spec.network):
-            raise NotFound(f"The layers of this network are numbered from 0 to {len(held.spec.network) - 1}.")
-        answer: Json = await self._live.ask(held, ReadLayer(run=id, index=index, what=frozenset(what), example=example))
-        return answer
-
-    async def predict(self, id: str, *, inputs: Jsons | None = None, ink: Json | None = None) -> Json:
-        """`inputs` are images or points; `ink` is one drawing, as rows, `{"ink": rows}` or `{"ink_base64": …, "size": n}`."""
-        held = await self._live.find(id)
-        if inputs is not None and not 1 <= len(inputs) <= self._limits.batch:
-            raise Unprocessable(f"1 to {self._limits.batch} examples at a time.", field="/inputs")
-        answer: Json = await self._live.ask(held, Predict(run=id, inputs=inputs, ink=ink))
-        return answer
-
-    async def points(self, id: str) -> Json:
-        """All points of a run, in their order, and which of them are trained on."""
-        return await asyncio.to_thread(points_json, await self._points_spec(id))
-
-    async def points_csv(self, id: str) -> bytes:
-        return await asyncio.to_thread(points_csv, await self._points_spec(id))
-
-    async def _points_spec(self, id: str) -> PointsSpec:
-        dataset = (await self._live.find(id)).spec.dataset
-        if isinstance(dataset, MnistSpec):
-            raise Unprocessable(
-                "This run learns from pictures, not from points; they are at /examples.", code="no_points"
-            )
-        return dataset
-
-    async def boundary(
-        self, id: str, *, resolution: int, layer: int | None, unit: int | None, columns: tuple[int, int]
-    ) -> Json:
-        """The network's output, or the response of one unit, at every place of the plane."""
-        held = await self._live.find(id)
-        command = Boundary(run=id, resolution=resolution, layer=layer, unit=unit, columns=columns)
-        answer: Json = await self._live.ask(held, command)
-        return answer
-
-    async def evaluate(self, id: str, split: Split, *, crops: int | None = None) -> Json:
-        """Accuracy, loss and confusion matrix with the weights of this moment."""
-        held = await self._live.find(id)
-        answer: Json = await self._live.ask(held, Evaluate(run=id, split=split, crops=crops))
-        return answer
-
-    async def examples(
-        self,
-        id: str,
-        split: Split,
-        *,
-        which: Literal["all", "mistakes"] = "all",
-        truth: int | None = None,
-        predicted: int | None = None,
-        offset: int = 0,
-        limit: int = 18,
-        seed: int | None = None,
-    ) -> Json:
-        """One page of a split's examples with the classes they are taken for."""
-        held = await self._live.find(id)
-        command = ListExamples(
-            run=id,
-            split=split,
-            which=which,
-            truth=truth,
-            predicted=predicted,
-            offset=max(0, offset),
-            limit=max(1, min(limit, self._limits.examples)),
-            seed=seed,
-        )
-        answer: Json = await self._live.ask(held, command)
-        return answer
-
     # ---- Files ---------------------------------------------------------------------------------------------------------------
-
-    async def export(self, id: str, format: FormatName) -> tuple[str, str, bytes]:
-        """File name, media type and content."""
-        held = await self._live.find(id)
-        answer: tuple[str, str, bytes] = await self._live.ask(held, Export(run=id, format=format))
-        return answer
 
     async def import_model(self, body: bytes, filename: str) -> Json:
         """A new, paused run from a file."""

@@ -13,8 +13,9 @@ import httpx
 from app import __version__
 from app.errors import Conflict, NotFound
 from app.main import Nabla, create_app
+from app.services.changes import RunChanges
 from app.services.points import points_csv, points_json
-from app.services.runs import RunChanges, Runs
+from app.services.runs import Runs
 from app.settings import Limits, Settings
 from app.wire.events import PING, event
 from app.workers.messages import WeightChange

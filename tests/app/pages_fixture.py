@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from app.errors import NotFound
-from app.services.runs import RunChanges
+from app.services.changes import RunChanges
 from engine.shapes import plan
 from engine.specs import RunSpec, tagged
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from app.errors import Conflict, Problem, Unprocessable
+from app.services.changes import RunChanges
 from app.services.datasets import Datasets
-from app.services.runs import RunChanges
 from app.workers.messages import WeightChange
 from engine.datasets.points import points_dataset
 from engine.datasets.table import encode_rows

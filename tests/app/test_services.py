@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from app.errors import BadRequest, Busy, Conflict, NotFound, Problem, Unprocessable
-from app.services.runs import RunChanges, Runs
+from app.services.changes import RunChanges
+from app.services.runs import Runs
 from app.settings import Settings
 from app.store.database import Database
 from app.workers.pool import Pool

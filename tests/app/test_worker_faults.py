@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from app.errors import Busy, Conflict
-from app.services.runs import RunChanges, Runs
+from app.services.changes import RunChanges
+from app.services.runs import Runs
 from engine.specs import StopSpec
 from tests.app.small_runs import parse, service, small, until, weights
 
