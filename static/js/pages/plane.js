@@ -249,6 +249,11 @@ document.addEventListener("weights", async event => {
 });
 document.addEventListener("neuron", event => {
   const { layer, unit, pressed } = /** @type {CustomEvent} */ (event).detail;
+  const layers = form().querySelector("select[name=units]");
+  if (layers instanceof HTMLSelectElement) { // along a line there is nothing to enlarge; its layer is drawn as curves
+    layers.value = pressed ? String(layer) : "";
+    return submit();
+  }
   keep("neuron", pressed ? `${layer}.${unit}` : "");
 });
 document.addEventListener("hidden", event => {
