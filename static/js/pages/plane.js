@@ -54,8 +54,13 @@ function fromPlayground() {
   return true;
 }
 
-/** Very many points of one's own stand behind a #. */
-const query = () => `${location.search || "?"}${location.hash.startsWith("#own=") ? `&${location.hash.slice(1)}` : ""}`;
+const began = form().dataset.address ?? "";
+
+/** What the address says: very many points of one's own behind a #; of one that names a run, what that was at first. */
+function query() {
+  if (new URLSearchParams(location.search).has("run")) return began.slice(began.indexOf("?")).replace("#", "&");
+  return `${location.search || "?"}${location.hash.startsWith("#own=") ? `&${location.hash.slice(1)}` : ""}`;
+}
 
 /** The answer is the bench. @param {Element | null} source @param {string} path @param {Record<string, string>} values */
 const send = (source, path, values) => window.htmx?.ajax("POST", `/${page}/${path}`, { source, target: form(), swap: "outerMorph", values });
