@@ -8,7 +8,8 @@ To ask as little as possible,
 * there are several blocks, each with its own list of calls. Batches are filled into them all at once, and nothing is
   copied from one to the next.
 
-Every factor of a matrix product lies in one piece, for NumPy copies what does not.
+Every factor of a matrix product lies in one piece, for NumPy copies what does not; and what is computed in place is one
+and the same view, for NumPy looks long whether two may overlap.
 """
 
 from __future__ import annotations
@@ -100,11 +101,12 @@ class Tape:
             calls += _slope(members[0][0], block[together], slopes[together])
         for index in reversed(range(len(self._weights))):
             row, below = rows[index + 1], rows[index]
+            delta = deltas[row]
             if self._activations[index] is not None:
-                calls.append((np.multiply, (deltas[row], slopes[row], deltas[row])))
-            calls.append((deltas[row].dot, (_with_ones(block, below).T, self._weight_gradients[index])))
+                calls.append((np.multiply, (delta, slopes[row], delta)))
+            calls.append((delta.dot, (_with_ones(block, below).T, self._weight_gradients[index])))
             if index > 0:  # the row of ones gets gradients, too, which nobody reads
-                calls.append((self._weights[index].T.dot, (deltas[row], _with_ones(deltas, below))))
+                calls.append((self._weights[index].T.dot, (delta, _with_ones(deltas, below))))
         return calls
 
     def _matrices(self, flat: Array) -> list[Array]:
@@ -159,7 +161,7 @@ def _slope(activation: Layer | None, a: Array, slope: Array) -> list[Call]:
     number = partial(np.asarray, dtype=a.dtype)
     match activation:
         case plain.Tanh():  # 1 − a²
-            return [(np.multiply, (a, a, slope)), (np.subtract, (number(1), slope, slope))]
+            return [(np.square, (a, slope)), (np.subtract, (number(1), slope, slope))]
         case plain.ReLU():
             return [(np.heaviside, (a, number(0), slope))]
         case plain.Sigmoid():  # a (1 − a)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from engine.specs import RunSpec
 
 
 class TapedLoss(ABC):
-    """A loss of `outputs` outputs, as a mean over `batch` examples.
+    """A loss of `outputs` outputs; `share` is that of one example in the batch's gradient, 1 / N for the mean.
 
     It wants `rows` more rows below the outputs, of which `targets` are filled with what is to be learned.
     """
@@ -26,8 +27,8 @@ class TapedLoss(ABC):
     rows: int
     targets: slice
 
-    def __init__(self, outputs: int, batch: int, dtype: npt.DTypeLike) -> None:
-        self.outputs, self.batch = outputs, batch
+    def __init__(self, outputs: int, share: float, dtype: npt.DTypeLike) -> None:
+        self.outputs, self.share = outputs, share
         self.dtype = np.dtype(dtype)
 
     @abstractmethod
@@ -67,7 +68,7 @@ class SoftmaxOfTwo(TapedLoss):
         half = np.array([[0.5, -0.5]], self.dtype)
         spread: Array = np.zeros_like(guess)
         # With t = tanh(…) and y = ±1: p₀ − onehot₀ = ½ (t − y), and the other gradient is the same, negative.
-        share = 0.5 / self.batch
+        share = 0.5 * self.share
         difference = np.array([[-share, share], [share, -share]], self.dtype)
         return [(half.dot, (logits, spread)), (np.tanh, (spread, guess)), (difference.dot, (known, gradients))]
 
@@ -75,8 +76,8 @@ class SoftmaxOfTwo(TapedLoss):
 class Softmax(TapedLoss):
     """Cross-entropy of any number of classes: `p = e^z / Σ e^z`, with the largest z taken off first."""
 
-    def __init__(self, outputs: int, batch: int, dtype: npt.DTypeLike) -> None:
-        super().__init__(outputs, batch, dtype)
+    def __init__(self, outputs: int, share: float, dtype: npt.DTypeLike) -> None:
+        super().__init__(outputs, share, dtype)
         self.rows, self.targets = 1 + 2 * outputs, slice(1 + outputs, 1 + 2 * outputs)
 
     def encode(self, labels: Truth) -> Array:
@@ -94,30 +95,31 @@ class Softmax(TapedLoss):
             (np.exp, (powers, powers)),
             (np.ones((outputs, outputs), self.dtype).dot, (powers, sums)),
             (np.divide, (powers, sums, known[:outputs])),
-            (self._difference(1 / self.batch).dot, (known, gradients)),
+            (self._difference(self.share).dot, (known, gradients)),
         ]
 
 
 class MeanSquared(TapedLoss):
     """`mean over outputs of (z − t)²`, t = 1 for the true class and 0 elsewhere."""
 
-    share = 2.0
+    slope: ClassVar[float] = 2.0
+    """Of the function of one error where the error is 1."""
 
-    def __init__(self, outputs: int, batch: int, dtype: npt.DTypeLike) -> None:
-        super().__init__(outputs, batch, dtype)
+    def __init__(self, outputs: int, share: float, dtype: npt.DTypeLike) -> None:
+        super().__init__(outputs, share, dtype)
         self.rows, self.targets = outputs, slice(0, outputs)
 
     def encode(self, labels: Truth) -> Array:
         return self._onehot(labels)
 
     def calls(self, block: Array, gradients: Array) -> list[Call]:
-        return [(self._difference(self.share / (self.outputs * self.batch)).dot, (block, gradients))]
+        return [(self._difference(self.slope * self.share / self.outputs).dot, (block, gradients))]
 
 
 class HalfSquared(MeanSquared):
     """`mean over outputs of ½ (z − t)²`, t = 1 for the true class and −1 elsewhere; of two classes, one output is enough."""
 
-    share = 1.0
+    slope = 1.0
 
     def encode(self, labels: Truth) -> Array:
         if labels.dtype.kind == "f":
@@ -128,13 +130,13 @@ class HalfSquared(MeanSquared):
 class Huber(MeanSquared):
     """The gradient of `½ (z − t)²`, held between −δ and δ."""
 
-    def __init__(self, outputs: int, batch: int, dtype: npt.DTypeLike, delta: float) -> None:
-        super().__init__(outputs, batch, dtype)
+    def __init__(self, outputs: int, share: float, dtype: npt.DTypeLike, delta: float) -> None:
+        super().__init__(outputs, share, dtype)
         self.delta = delta
 
     def calls(self, block: Array, gradients: Array) -> list[Call]:
         limit = np.full_like(gradients, self.delta)
-        share = np.asarray(1 / (self.outputs * self.batch), self.dtype)
+        share = np.asarray(self.share / self.outputs, self.dtype)
         return [
             (self._difference(1).dot, (block, gradients)),
             (partial(np.minimum, out=gradients), (gradients, limit)),
@@ -146,16 +148,16 @@ class Huber(MeanSquared):
 TAPED_LOSSES = ("softmax_cross_entropy", "mean_squared_error", "half_squared_error", "huber")
 
 
-def taped_loss(spec: RunSpec, outputs: int, dtype: npt.DTypeLike) -> TapedLoss:
-    """The loss of a run whose loss is one of TAPED_LOSSES, for a network with so many outputs."""
-    batch = spec.batch_size
+def taped_loss(spec: RunSpec, outputs: int, dtype: npt.DTypeLike, *, factor: float = 1.0) -> TapedLoss:
+    """The loss of a run whose loss is one of TAPED_LOSSES, for a network with so many outputs, its gradient `factor` times."""
+    share = factor / spec.batch_size
     match spec.loss:
         case "softmax_cross_entropy":
-            return SoftmaxOfTwo(outputs, batch, dtype) if outputs == 2 else Softmax(outputs, batch, dtype)
+            return SoftmaxOfTwo(outputs, share, dtype) if outputs == 2 else Softmax(outputs, share, dtype)
         case "mean_squared_error":
-            return MeanSquared(outputs, batch, dtype)
+            return MeanSquared(outputs, share, dtype)
         case "half_squared_error":
-            return HalfSquared(outputs, batch, dtype)
+            return HalfSquared(outputs, share, dtype)
         case "huber":
-            return Huber(outputs, batch, dtype, spec.huber_delta)
+            return Huber(outputs, share, dtype, spec.huber_delta)
     raise ValueError(f"There is no tape for {spec.loss}.")

@@ -15,7 +15,7 @@ from engine.network import Network
 from engine.optimizers import OPTIMIZERS, AnyOptimizer
 from engine.schedules import learning_rate_share
 from engine.shapes import plan
-from engine.specs import Constant, MnistSpec, RunSpec
+from engine.specs import SGD, Constant, MnistSpec, RunSpec
 from engine.tape import MAX_PARAMETERS, Tape, is_plain
 from engine.tape_losses import TAPED_LOSSES, taped_loss
 
@@ -60,7 +60,10 @@ class TapedTraining:
     ) -> None:
         self._spec, self._network, self._optimizer, self._loss = spec, network, optimizer, loss
         dtype = network.dtype
-        taped = taped_loss(spec, network.output_shape[0], dtype)
+        # Plain descent at one learning rate needs no gradient but the step, so that the rate is in it from the beginning.
+        self._plain = isinstance(spec.optimizer, SGD) and spec.schedule == Constant() and spec.clip_norm is None
+        self._factor = spec.optimizer.learning_rate if self._plain else 1.0
+        taped = taped_loss(spec, network.output_shape[0], dtype, factor=self._factor)
         rows = sum(int(np.prod(layer.output_shape)) + 1 for layer in network.layers) + taped.rows
         blocks = max(1, min(BLOCKS, BLOCK_NUMBERS // (rows * spec.batch_size)))
         self._tape = tape = Tape(network.layers, taped, dtype, spec.batch_size, blocks)
@@ -72,7 +75,10 @@ class TapedTraining:
         own = OPTIMIZERS[spec.optimizer.name]
         self._own = own(spec.optimizer, len(tape.places), dtype, decay_mask=network.l2_mask[tape.places])
         self._memory = [tape.weights, *self._own.state.values()]
-        update = [*self._decay(), *self._clip(), *self._own.calls(tape.weights, tape.weight_gradients)]
+        step: list[Call] = [(np.subtract, (tape.weights, tape.weight_gradients, tape.weights))]
+        if not self._plain:
+            step = [*self._clip(), *self._own.calls(tape.weights, tape.weight_gradients)]
+        update = [*self._decay(), *step]
         self._varies = own.counts_steps or spec.schedule != Constant()
         first: list[Call] = [(self._prepare, ())] if self._varies else []
         self._updates = [[*first, *calls, *update] for calls in tape.calls]
@@ -135,7 +141,7 @@ class TapedTraining:
         """The gradients of `l1 Σ|w|` and `½ l2 Σw²` on top of the loss's, as `Trainer` adds them."""
         spec, network, places = self._spec, self._network, self._tape.places
         w, g, pull = self._tape.weights, self._tape.weight_gradients, np.zeros_like(self._tape.weights)
-        l1, l2 = spec.l1 * network.l1_mask[places], spec.l2 * network.l2_mask[places]
+        l1, l2 = (self._factor * spec.l1) * network.l1_mask[places], (self._factor * spec.l2) * network.l2_mask[places]
         calls: list[Call] = []
         if spec.l2:
             calls += [(np.multiply, (w, l2, pull)), (np.add, (g, pull, g))]
