@@ -83,6 +83,17 @@ def test_hyperparameters_change_without_a_reset_and_layers_with_one(bench: Bench
     bench.until(lambda: len(bench.document["network"]) == 5, "another layer")
 
 
+def test_every_one_of_ten_quick_presses_counts(bench: Bench, faults: Faults) -> None:
+    faults.expect("status of 409")  # an evaluation of the network before
+    bench.open(SMALL)
+    more = bench.button("More neurons in layer 1")
+    for _ in range(10):
+        more.dispatch_event("click")
+    bench.until(lambda: bench.document["network"][0]["units"] == 14, "ten neurons more")
+    bench.settled()
+    expect(bench.page.get_by_role("button", name=re.compile("^Layer 1, neuron"))).to_have_count(14)
+
+
 def test_new_points_keep_the_weights(bench: Bench) -> None:
     bench.open(PAUSED)
     bench.button("Update").click()

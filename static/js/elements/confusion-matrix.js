@@ -78,9 +78,10 @@ class ConfusionMatrix extends HTMLElement {
       if (same(run, this.#run)) this.#show(run, found);
       else this.#redraw?.request();
     } catch (error) {
-      // The stream tells of a server that is gone, the page of a run that is. 429, 503: the server asks for patience.
+      // The stream tells of a server that is gone, the page of a run that is. 409: the network was changed meanwhile; 429, 503:
+      // the server asks for patience.
       if (!(error instanceof Problem)) throw error;
-      if (error.status === 429 || error.status === 503) this.#redraw?.request();
+      if ([409, 429, 503].includes(error.status)) this.#redraw?.request();
     } finally {
       this.#busy = false;
     }

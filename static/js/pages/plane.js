@@ -174,6 +174,26 @@ function submit() {
 }
 const dragged = new Pace(DRAG_EVERY, submit);
 
+/** Buttons that were pressed before the answer to the press before had come; each begins from what that one makes. @type {string[]} */
+const presses = [];
+const waits = () => form().classList.contains("htmx-request");
+
+document.addEventListener("submit", event => {
+  if (event.target !== form() || !(event.submitter instanceof HTMLButtonElement) || event.submitter.name !== "action" || !waits()) return;
+  presses.push(event.submitter.value);
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, { capture: true });
+document.addEventListener("htmx:finally:request", () => setTimeout(press));
+
+function press() {
+  if (waits() || !presses.length) return;
+  const value = presses.shift();
+  const button = [...form().elements].find(element => element instanceof HTMLButtonElement && element.name === "action" && element.value === value && !element.disabled);
+  if (button instanceof HTMLButtonElement) form().requestSubmit(button);
+  else press();
+}
+
 document.addEventListener("change", event => {
   const control = event.target;
   if (control === form()) return submit(); // points were painted
