@@ -10,7 +10,7 @@ may get the other core and give it back between any two steps.
 
 Both processes see one piece of memory with the parameters, the second half of the batch and its gradients. A byte
 through a pipe says that there is something to do, another that it is done; whoever waits, sleeps. When one process
-ends, the pipe of the other does.
+ends, the pipe of the other does: the trainer then goes on by itself, from that very half.
 """
 
 from __future__ import annotations
@@ -100,8 +100,9 @@ class SecondCore:
                 pass_fds=[file.fileno()],
                 env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
-            self._send(pickle.dumps(task))
-            self._wait()  # until it has opened the file and built its network
+            if not self._send(pickle.dumps(task)) or not self._wait():  # until it has built its network
+                self.close()
+                raise EngineError("The process on the second core did not start.")
 
     def __enter__(self) -> SecondCore:
         self._trainer.second_core = self
@@ -123,8 +124,8 @@ class SecondCore:
 
     def begin(
         self, parameters: Array, inputs: Array, labels: Truth, weights: Array | None, *, batch_size: int, seed: int
-    ) -> None:
-        """Hand over the second half of a batch: `inputs` (C, H, W, n) out of `batch_size` examples."""
+    ) -> bool:
+        """Hand over the second half of a batch: `inputs` (C, H, W, n) out of `batch_size` examples. False: it has ended."""
         shared, count = self._shared, len(labels)
         shared["parameters"][:] = parameters
         np.copyto(shared["inputs"][: inputs.size].reshape(inputs.shape), inputs)
@@ -132,26 +133,32 @@ class SecondCore:
         if weights is not None:
             shared["weights"][:count] = weights
         shared["numbers"][:] = count, batch_size, weights is not None, seed
-        self._send(b"\n")
+        return self._send(b"\n")
 
-    def finish(self, gradients: Array) -> Learned:
-        """Wait for that half, and add its gradients to `gradients`."""
-        self._wait()
+    def finish(self, gradients: Array) -> Learned | None:
+        """Wait for that half, and add its gradients to `gradients`. None: it has ended, and they are as they were."""
+        if not self._wait():
+            return None
         gradients += self._shared["gradients"]
         loss, correct = self._shared["results"]
         return Learned(float(loss), int(correct), 0.0, 0.0)
 
-    def _send(self, message: bytes) -> None:
+    def _send(self, message: bytes) -> bool:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(message)
         except BrokenPipeError:
-            raise EngineError("The process on the second core has ended.") from None
+            return self._has_ended()
+        return True
 
-    def _wait(self) -> None:
+    def _wait(self) -> bool:
         assert self._process.stdout is not None
-        if not self._process.stdout.read(1):
-            raise EngineError("The process on the second core has ended.")
+        return bool(self._process.stdout.read(1)) or self._has_ended()
+
+    def _has_ended(self) -> bool:
+        """The trainer goes on alone, and nothing is lost: it computes that half itself."""
+        self._trainer.second_core = None
+        return False
 
 
 def serve(file: int) -> None:

@@ -239,18 +239,19 @@ class Trainer:
             return learn(first, dropout)
         (second,) = others
         seed = int(dropout.integers(2**63))
-        if self.second_core is None:
-            learned = learn(second, np.random.default_rng(seed))
-            gradients = self.network.gradients.copy()
-            learned += learn(first, dropout)
-            self.network.gradients += gradients
-            return learned
-        own = None if weights is None else weights[second]
-        self.second_core.begin(
-            self.network.parameters, inputs[..., second], labels[second], own, batch_size=batch_size, seed=seed
-        )
+        helper = self.second_core
+        if helper is not None and not helper.begin(
+            self.network.parameters, inputs[..., second], labels[second],
+            None if weights is None else weights[second], batch_size=batch_size, seed=seed,
+        ):  # fmt: skip
+            helper = None
         learned = learn(first, dropout)
-        return self.second_core.finish(self.network.gradients) + learned
+        if helper is not None and (theirs := helper.finish(self.network.gradients)) is not None:
+            return theirs + learned
+        gradients = self.network.gradients.copy()
+        learned = learn(second, np.random.default_rng(seed)) + learned
+        self.network.gradients += gradients
+        return learned
 
     def _next_batch(self) -> tuple[Array, Truth, Array | None]:
         """The next `batch_size` examples as they are trained on, with labels and weights.

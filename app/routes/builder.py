@@ -7,7 +7,7 @@ counts and reasons come from `engine.shapes`, legal ranges from `engine.specs`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from app.errors import Unprocessable
@@ -49,6 +49,7 @@ LOSS_TITLES = {
 SETTINGS: Mapping[str, Field] = {
     **{name: fields_of(MnistSpec)[name] for name in ("train_size", "validation_size", "crop")},
     "seed": fields_of(RunSpec)["seed"],
+    "cores": fields_of(RunSpec)["cores"],
 }
 
 
@@ -128,7 +129,7 @@ def draft_of_form(form: Mapping[str, str]) -> Draft:
             )
     return Draft(
         layers,
-        {name: form.get(name, "") for name in SETTINGS},
+        {name: form.get(name, usual) for name, usual in usual_settings().items()},
         name=form.get("name", "").strip()[:80] or "digits",
         loss=form.get("loss", "") if form.get("loss") in LOSS_TITLES else "softmax_cross_entropy",
         format=form.get("format", "") if form.get("format") in ("nabla", "convnetjs", "python") else "nabla",
@@ -137,9 +138,15 @@ def draft_of_form(form: Mapping[str, str]) -> Draft:
     )
 
 
+def usual_settings() -> dict[str, str]:
+    """The settings as a person would have typed them who wants nothing special."""
+    usual: dict[str, Any] = {field.name: field.default for spec in (MnistSpec, RunSpec) for field in fields(spec)}
+    return {name: f.showing(usual[name]).value for name, f in SETTINGS.items()}
+
+
 def draft_of_run(run: Mapping[str, Any]) -> Draft:
     """The draft of a run's own network, seed and images."""
-    values = {**run["dataset"], "seed": run["seed"]}
+    values = {**run["dataset"], "seed": run["seed"], "cores": run["cores"]}
     draft = Draft([], {name: f.showing(values[name]).value for name, f in SETTINGS.items()}, run["name"], run["loss"])
     draft.layers = typed_layers([layer_of(layer) for layer in run["network"]])
     return draft
@@ -287,6 +294,7 @@ def _spec(draft: Draft, specs: Sequence[LayerSpec], values: Mapping[str, Any]) -
         network=tuple(specs),
         loss=draft.loss,  # type: ignore[arg-type]  # one of LOSS_TITLES
         seed=values["seed"],
+        cores=values["cores"],
     )
 
 

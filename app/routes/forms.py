@@ -53,6 +53,7 @@ LABELS = {
     "validation_size": "Of them for validation",
     "crop": "Crop, pixels",
     "seed": "Seed",
+    "cores": "Cores",
 }
 OPTIMIZER_TITLES = {
     "sgd": "SGD",

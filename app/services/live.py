@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,7 @@ from app.workers.messages import (
     Changed,
     Command,
     Drawn,
+    Lend,
     Notification,
     NotSaved,
     Open,
@@ -44,6 +46,7 @@ from engine.validation import read_run_spec
 log = logging.getLogger(__name__)
 
 DEATHS_IN_A_ROW = 3
+HAS_TWO_CORES = (os.cpu_count() or 1) > 1
 SPARE_CHANNELS = 50
 """Runs without a home whose points stay in memory, for those who look at them again."""
 
@@ -55,6 +58,7 @@ class LiveRuns:
         self._pool, self._store, self._limits = pool, store, limits
         self._held: dict[str, Held] = {}
         self._touches = 0
+        self._lone: Held | None = None
         self.closing: str | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -119,10 +123,27 @@ class LiveRuns:
         self._held.pop(held.id, None)
         self._pool.forget(held.id)
         held.channel.close("The run was deleted.")
+        self._share_cores()
 
     @property
     def running(self) -> int:
         return sum(held.state in RUNNING for held in self._held.values())
+
+    def _share_cores(self) -> None:
+        """The only run that trains may have the second core, if its spec says so; it gives it back when another begins."""
+        training = [held for held in self._held.values() if held.state in RUNNING]
+        lone = training[0] if len(training) == 1 and training[0].state == "running" else None
+        if lone is not None and (lone.spec.cores < 2 or not HAS_TWO_CORES):
+            lone = None
+        if lone is self._lone:
+            return
+        for held, yes in ((self._lone, False), (lone, True)):
+            if held is not None and self._pool.is_settled(held.id):
+                try:
+                    self._pool.tell(Lend(run=held.id, yes=yes))
+                except PoolBusyError:
+                    log.warning("run %s could not be told about the second core", held.id)
+        self._lone = lone
 
     def _let_go_of_some(self) -> None:
         idle = [held for id, held in self._held.items() if not self._pool.is_settled(id) and self._is_unwanted(held)]
@@ -232,15 +253,18 @@ class LiveRuns:
             case Status(snapshot=snapshot):
                 channel.status(snapshot)
                 self._persist(held)
+                self._share_cores()
             case Changed(spec=spec):
                 held.spec = spec
                 channel.change(describe_spec(spec))
                 self._persist(held)
+                self._share_cores()
             case Restored(snapshot=snapshot, anew=anew):
                 held.restored_at = snapshot["step"]
                 channel.restore(snapshot, force=anew)
                 self._post(metrics.truncate, held.id, snapshot["step"])
                 self._persist(held)
+                self._share_cores()
             case Saved(step=step, size=size):
                 if step > held.restored_at:
                     held.deaths = 0
@@ -258,6 +282,8 @@ class LiveRuns:
 
     def _bury(self, death: Death) -> None:
         """A worker died: its runs go on elsewhere, except the one that keeps ending its workers."""
+        if self._lone is not None and self._lone.id in death.runs:
+            self._lone = None  # what it was lent died with its worker
         for id in death.runs:
             held = self._held.get(id)
             if held is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -32,9 +33,12 @@ from app.workers.watches import Watches
 from engine.datasets.base import Dataset
 from engine.errors import DivergedError, EngineError, FormatError, ShapeError
 from engine.evaluation import EvaluationResult
+from engine.parallel import SecondCore
 from engine.specs import Dense, MnistSpec, RunSpec, Split, StopSpec
 from engine.trainer import Trainer, TrainerState
 from engine.training import reached
+
+log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.1
 SAVE_SECONDS = 5.0
@@ -72,6 +76,8 @@ class LiveRun:
         self._save_at = FIRST_SAVE_SECONDS
         self._save_again = 0.0
         self._together = 1
+        self._lent = False
+        self._second_core: SecondCore | None = None
 
     def snapshot(self) -> dict[str, Any]:
         """Where the run stands, as part of the Run JSON; while diverged, where it did."""
@@ -132,6 +138,22 @@ class LiveRun:
             left = stop.epochs * len(trainer.splits["train"]) - trainer.examples
             count = min(count, ceil(left / trainer.spec.batch_size))
         return max(1, count)
+
+    def lend(self, yes: bool) -> None:
+        """May this run use a second core, or must it give it back? The sums are the same either way (engine.parallel)."""
+        self._lent = yes
+        self._use_cores()
+
+    def _use_cores(self) -> None:
+        helper, wanted = self._second_core, self._lent and self.trainer.spec.cores == 2
+        if helper is not None and not (wanted and self.trainer.second_core is helper):
+            helper.close()
+            self._second_core = helper = None
+        if wanted and helper is None:
+            try:
+                self._second_core = SecondCore(self.trainer).__enter__()
+            except (OSError, EngineError) as error:
+                log.warning("run %s trains on one core: %s", self.id, error)
 
     def add_task(self, number: int, task: Task) -> None:
         self._tasks.append((number, task))
@@ -305,6 +327,7 @@ class LiveRun:
             trainer.restore(replace(carried_over(self.trainer.state(), trainer), spec=spec))
         self.drop_tasks("The run was changed.")
         self.trainer, self._together = trainer, 1
+        self._use_cores()
         self.evaluations.clear()
         if kept:
             self.recorder.begin_patience()

@@ -179,6 +179,14 @@ class SetWatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lend:
+    """No other run trains, so this one may use a second core (`yes`); or it gives it back, because another has begun."""
+
+    run: str
+    yes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndWatch:
     """Nobody looks through this watch any more."""
 
@@ -203,6 +211,7 @@ Command: TypeAlias = (
     | Boundary
     | Export
     | SetWatch
+    | Lend
     | EndWatch
 )
 

@@ -26,6 +26,7 @@ from app.workers.messages import (
     Evaluate,
     Export,
     Import,
+    Lend,
     ListExamples,
     Notification,
     Open,
@@ -172,6 +173,7 @@ class Scheduler:
                 return True, self._import(command)
             case Discard():
                 if (gone := self._runs.pop(command.run, None)) is not None:
+                    gone.lend(False)
                     gone.drop_tasks("The run was deleted.")
                 Saves(self._folder / command.run).remove()
                 return True, None
@@ -180,6 +182,7 @@ class Scheduler:
         run = self._runs[command.run]
         match command:
             case Release():
+                run.lend(False)
                 run.drop_tasks("The run was put away.")
                 run.save()
                 run.flush()
@@ -212,6 +215,8 @@ class Scheduler:
                 return True, files.export(run.trainer.state(), format)
             case SetWatch(watch=watch, value=value):
                 run.set_watch(watch, value)
+            case Lend(yes=yes):
+                run.lend(yes)
             case EndWatch(watch=watch):
                 run.end_watch(watch)
         return True, None

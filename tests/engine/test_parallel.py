@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.differentiation import shares
-from engine.errors import EngineError, SpecError
+from engine.errors import SpecError
 from engine.formats import native
 from engine.parallel import SecondCore
 from engine.specs import Conv2D, Dense, Dropout, MaxPool2D, ReLU, RunSpec
@@ -66,14 +69,33 @@ def test_weights_of_classes_reach_the_second_half() -> None:
         assert alone.step() == helped.step()
 
 
-def test_a_process_that_ends_is_an_error_and_no_deadlock() -> None:
-    trainer = Trainer(spec(), small.dataset())
-    with SecondCore(trainer) as second:
-        trainer.step()
+def test_a_process_that_ends_is_no_deadlock_and_loses_nothing() -> None:
+    alone, helped = (Trainer(spec(), small.dataset()) for _ in range(2))
+    with SecondCore(helped) as second:
+        assert alone.step() == helped.step()
         second._process.kill()
-        with pytest.raises(EngineError, match="has ended"):
-            trainer.step()
-    trainer.step()
+        second._process.wait()
+        for _ in range(3):
+            assert alone.step() == helped.step()
+        assert helped.second_core is None
+    assert native.dump(alone.state()) == native.dump(helped.state())
+
+
+def test_a_process_that_ends_in_the_middle_of_a_batch_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, helped = (Trainer(spec(), small.dataset()) for _ in range(2))
+    with SecondCore(helped) as second:
+        begin = second.begin
+
+        def begin_and_die(*values: Any, **names: Any) -> bool:
+            os.kill(second._process.pid, signal.SIGSTOP)  # so that it cannot have answered
+            begun = begin(*values, **names)
+            second._process.kill()
+            return begun
+
+        monkeypatch.setattr(second, "begin", begin_and_die)
+        for _ in range(3):
+            assert alone.step() == helped.step()
+    assert native.dump(alone.state()) == native.dump(helped.state())
 
 
 def test_a_run_of_one_core_gets_no_second() -> None:
