@@ -317,8 +317,9 @@ async def read_table(page: PageName, request: Request, datasets: DatasetsService
             table = as_numbers(table_of(found))
         if (reason := misfit(table, page)) is not None:
             raise Unprocessable(reason)
-    except Problem as problem:
-        told = {"page": page, "problem": problem.detail, "found": None}
+    except (SpecError, Problem) as error:
+        words = error.detail if isinstance(error, Problem) else str(error)
+        told = {"page": page, "problem": words, "found": None}
         return render("_own_data.html", told, block="answer")
     shown = {"page": page, "problem": "", "found": found, "table": table, "word": packed(table)}
     return render("_own_data.html", shown, block="answer")

@@ -204,6 +204,13 @@ async def test_a_page_shows_what_its_address_says_and_makes_nothing(page: str) -
     assert form.all("link", href="/static/css/plane.css")
 
 
+async def test_a_csv_file_of_one_class_is_told_why_it_cannot_be_learned() -> None:
+    async with browser(FakeRuns()) as client:
+        answer = await client.post("/plane/csv", data={"text": "x,y,class\n1,2,a\n3,4,a\n"})
+    assert answer.status_code == 200
+    assert "there can be 2 to 6 classes" in answer.text
+
+
 async def test_a_network_is_offered_in_every_format() -> None:
     async with browser(FakeRuns(read({}).spec)) as client:
         form = await shown(client)

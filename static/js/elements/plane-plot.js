@@ -113,7 +113,7 @@ class PlanePlot extends HTMLElement {
 
   /** @param {PlaneFrame} frame */
   show(frame) {
-    if ((frame.neuron === null) !== (this.#frame?.neuron == null)) this.#stale.marks = true;
+    if ((frame.neuron === null) !== (this.#frame?.neuron == null) || String(frame.domain) !== String(this.#frame?.domain)) this.#stale.marks = true;
     this.#frame = frame;
     this.#judge();
     this.#stale.regions = true;

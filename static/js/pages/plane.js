@@ -286,6 +286,13 @@ document.addEventListener("hidden", event => {
   wish();
   if (target instanceof HTMLElement && target.contains(document.activeElement)) keep("hidden", target.getAttribute("of") ?? "");
 });
+/** Thousands of rows that are pasted at once; typed in one by one, as a browser does it, they take half a minute. */
+document.getElementById("csv-text")?.addEventListener("paste", event => {
+  const text = /** @type {ClipboardEvent} */ (event).clipboardData?.getData("text/plain") ?? "", field = event.target;
+  if (text.length < 10_000 || !(field instanceof HTMLTextAreaElement)) return;
+  event.preventDefault();
+  field.setRangeText(text, field.selectionStart, field.selectionEnd, "end");
+});
 document.addEventListener("highlight", event => {
   const cell = /** @type {CustomEvent} */ (event).detail;
   const plot = /** @type {import("../elements/plane-plot.js").PlanePlot | null} */ (one("plane-plot"));

@@ -30,6 +30,13 @@ def close(pixel: tuple[int, ...], rgb: np.ndarray, apart: float = 3) -> bool:
 # ---- Regions -----------------------------------------------------------------------------------------------------------
 
 
+def test_points_take_their_places_in_a_plane_of_another_size(bench: Bench) -> None:
+    plot = Plot(bench, plane_points([(20, 20)], [0]), plane_frame(RAMP))
+    assert plot.pixel(2, 2, canvas=1)[3] == 0
+    plot.show(plane_frame(RAMP, domain=[[-60, 60], [-60, 60]]))
+    assert plot.pixel(2, 2, canvas=1)[3] == 255
+
+
 def test_soft_regions_grow_stronger_with_confidence(bench: Bench) -> None:
     plot = Plot(bench, POINTS, plane_frame(RAMP))
     assert close(plot.pixel(5.9, 0), mixed(plot, "class-a", STRENGTH * 0.98))
