@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import Faults
 from tests.browser.digits import PHONE
@@ -237,6 +237,23 @@ def test_back_and_forward_walk_through_the_experiment(bench: Bench) -> None:
     bench.until(lambda: bench.document["dataset"]["kind"] == "spiral", "the spiral again")
     bench.page.go_forward()
     bench.until(lambda: bench.document["dataset"]["kind"] == "moons", "the moons again")
+
+
+def test_a_set_stays_chosen_when_the_run_bar_is_swapped_meanwhile(bench: Bench, faults: Faults) -> None:
+    faults.expect("status of 409")  # an evaluation of the network before
+    bench.open(PAUSED)
+    held: list[Route] = []
+    bench.page.route("**/experiment", lambda route: held.append(route))
+    bench.page.get_by_role("group", name="Data set").get_by_text("Spiral", exact=True).click()
+    bench.until(lambda: held, "the form on its way")
+    bench.page.evaluate("run => htmx.ajax('GET', `/runs/${run}/commands`, { target: '#commands', swap: 'outerMorph' })", bench.run)
+    held[0].continue_()
+    bench.until(lambda: bench.document["dataset"]["kind"] == "spiral", "the spiral")
+    bench.settled()
+    expect(bench.page.get_by_role("radio", name="Spiral")).to_be_checked()
+    bench.button("More neurons in layer 1").click()
+    bench.until(lambda: bench.document["network"][0]["units"] == 5, "five neurons")
+    assert bench.document["dataset"]["kind"] == "spiral"
 
 
 def test_a_reload_finds_the_same_run(bench: Bench) -> None:

@@ -222,8 +222,8 @@ function look(control) {
 /** After an answer the fields stand as the server says; one that has the focus is left to whoever types in it. */
 function settle() {
   for (const control of form().elements) {
-    if (control === document.activeElement) continue;
     if (control instanceof HTMLInputElement && (control.type === "radio" || control.type === "checkbox") && !control.closest("[hx-morph-skip]")) control.checked = control.defaultChecked;
+    else if (control === document.activeElement) continue;
     else if (control instanceof HTMLInputElement && control.type === "range") control.value = control.defaultValue;
     else if (control instanceof HTMLSelectElement && !("local" in control.dataset)) for (const option of control.options) if (option.defaultSelected) option.selected = true;
   }
@@ -250,7 +250,9 @@ document.addEventListener("htmx:after:swap", event => {
   const id = form().dataset.run;
   if (id && !watch) follow(id);
   sent = "";
-  settle();
+  // The buttons of the run bar come back by themselves; then the form may be ahead of what the server knows.
+  const { target } = /** @type {CustomEvent} */ (event).detail.ctx;
+  if (target === form() && !waits()) settle();
   address();
   share();
   equip();
