@@ -248,6 +248,7 @@ def test_a_set_stays_chosen_when_the_run_bar_is_swapped_meanwhile(bench: Bench, 
     bench.until(lambda: held, "the form on its way")
     bench.page.evaluate("run => htmx.ajax('GET', `/runs/${run}/commands`, { target: '#commands', swap: 'outerMorph' })", bench.run)
     held[0].continue_()
+    bench.page.unroute("**/experiment")
     bench.until(lambda: bench.document["dataset"]["kind"] == "spiral", "the spiral")
     bench.settled()
     expect(bench.page.get_by_role("radio", name="Spiral")).to_be_checked()
