@@ -31,8 +31,10 @@ from app.templating import figure
 from engine.specs import (
     MANY_CLASSES,
     OPTIMIZER_SPECS,
+    DatasetSpec,
     Dense,
     Dropout,
+    PlaneSpec,
     RunSpec,
     StopSpec,
     TableSpec,
@@ -455,13 +457,17 @@ def kept_weights(before: RunSpec, after: RunSpec) -> Literal["weights", "nothing
     same_kind = isinstance(after.dataset, TableSpec) or (
         getattr(before.dataset, "kind", None) == getattr(after.dataset, "kind", None)
     )
-    told = [
-        (dataset.input_shape, dataset.classes, getattr(dataset, "features", ()))
-        for dataset in (before.dataset, after.dataset)
-    ]
+    told = [(dataset.input_shape, dataset.classes, features_of(dataset)) for dataset in (before.dataset, after.dataset)]
     if same_kind and told[0] == told[1] and replace(after, dataset=before.dataset) == before:
         return "weights"
     return "nothing"
+
+
+def features_of(dataset: DatasetSpec) -> tuple[str, ...]:
+    """What a network is told of two columns; one column, or more than two, go to it as they are."""
+    if isinstance(dataset, PlaneSpec) or (isinstance(dataset, TableSpec) and len(dataset.columns) == 2):
+        return dataset.features
+    return ()
 
 
 def live_changes(before: RunSpec, after: RunSpec) -> dict[str, Any] | None:

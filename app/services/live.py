@@ -171,6 +171,7 @@ class LiveRuns:
             return
         if held.opening is None:
             held.opening = asyncio.create_task(self._open(held, fresh=fresh))
+            held.opening.add_done_callback(heard)
         await asyncio.shield(held.opening)
 
     async def _open(self, held: Held, *, fresh: bool) -> None:
@@ -329,6 +330,12 @@ class LiveRuns:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def heard(task: asyncio.Task[None]) -> None:
+    """Whoever waited for it may have gone; what went wrong stands in the run's state."""
+    if not task.cancelled():
+        task.exception()
 
 
 def problem_of(error: RefusedError) -> Problem:

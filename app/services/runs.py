@@ -15,7 +15,7 @@ from app.errors import BadRequest, Busy, Conflict, Problem, Unprocessable
 from app.services.changes import RunChanges
 from app.services.description import describe, nothing_yet, values_of
 from app.services.held import Held
-from app.services.live import LiveRuns, utc_now
+from app.services.live import LiveRuns, heard, utc_now
 from app.services.looking import Json, LookingAtRuns
 from app.services.watching import Watching
 from app.settings import Settings
@@ -107,6 +107,7 @@ class Runs(LookingAtRuns):
     async def _create(self, spec: RunSpec, state: str, key: str | None, digest: str) -> Json:
         held = await self._make(spec, state, key, digest)
         opening = asyncio.create_task(self._live.open(held))
+        opening.add_done_callback(heard)
         done, _ = await asyncio.wait({opening}, timeout=CREATE_SECONDS)
         if done and (error := opening.exception()) is not None and not isinstance(error, Busy):
             await self.delete(held.id)

@@ -21,7 +21,8 @@ from tests.app.small_runs import parse, service, small, until, weights
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills with signals")
 
-STEPS = 5_000
+STEPS = 10_000
+"""Twice as many as the last kill waits for: a run that ends before it is killed proves nothing."""
 
 
 def worker(runs: Runs) -> Any:

@@ -157,9 +157,10 @@ class HiddenSpace extends HTMLElement {
     this.#next.hidden = neurons.length < COMPONENTS_FROM;
     this.#second.hidden = !view || view.units === "components";
     if (!view) {
-      write(this.#caption, this.#choices.length ? "" : "No layer has two neurons.");
+      write(this.#caption, this.#choices.length || !this.#network ? "" : "No layer has two neurons.");
       return;
     }
+    if (!this.#frame) write(this.#caption, "");
     this.#layer.value = String(view.layer);
     this.#first.value = String(view.units === "components" ? "components" : view.units[0]);
     this.#second.value = String(view.units === "components" ? 0 : view.units[1]);

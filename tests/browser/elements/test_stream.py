@@ -101,7 +101,7 @@ def test_a_watch_has_one_request_in_flight_and_sends_the_newest_wish(bench: Benc
         await new Promise(done => setTimeout(done, 30));
         try { return await real(...given); } finally { flying--; }
       };
-      const { Watch } = await import('/static/js/lib/watch.js'), watch = new Watch('r');
+      const { Watch } = await import('/static/js/lib/watch.js'), watch = new Watch('r', {});
       watch.set({ tiles: [1] });
       watch.announce();
       for (let i = 2; i < 40; i++) { watch.set({ tiles: [i] }); await new Promise(done => setTimeout(done, 4)); }
