@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Literal, TypeAlias
 
 from app.channel import ROWS_PER_EVENT
-from app.errors import NotFound, Unprocessable
+from app.errors import Conflict, NotFound, Unprocessable
 from app.services.description import describe_layers, values_of
 from app.services.live import LiveRuns
 from app.services.points import points_csv, points_json
@@ -18,6 +18,10 @@ from engine.specs import MnistSpec, PointsSpec, Split
 
 Json: TypeAlias = dict[str, Any]
 Jsons: TypeAlias = list[Json]
+
+
+ATTEMPTS = 10
+"""A run that is reset or gets another spec drops what it was asked about the one before."""
 
 
 class LookingAtRuns:
@@ -84,10 +88,17 @@ class LookingAtRuns:
         return answer
 
     async def evaluate(self, id: str, split: Split, *, crops: int | None = None) -> Json:
-        """Accuracy, loss and confusion matrix with the weights of this moment."""
-        held = await self._live.find(id)
-        answer: Json = await self._live.ask(held, Evaluate(run=id, split=split, crops=crops))
-        return answer
+        """Accuracy, loss and confusion matrix with the weights of this moment; anew when the run changes on the way."""
+        for left in reversed(range(ATTEMPTS)):
+            held = await self._live.find(id)
+            try:
+                answer: Json = await self._live.ask(held, Evaluate(run=id, split=split, crops=crops))
+            except Conflict:
+                if not left:
+                    raise
+            else:
+                return answer
+        raise AssertionError("one of the attempts returns or raises")
 
     async def examples(
         self,

@@ -422,3 +422,19 @@ def test_a_missing_dataset_is_said_and_leaves_no_run(tmp_path: Path, monkeypatch
             assert (await runs.list())["items"] == []
 
     asyncio.run(scenario())
+
+
+def test_an_evaluation_begins_anew_when_the_run_is_reset_on_the_way(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path) as runs:
+            run = await runs.create(small(), state="paused")
+            await runs.step(run["id"], 5)
+            asked = asyncio.create_task(runs.evaluate(run["id"], "test", crops=16))
+            async with asyncio.timeout(10):
+                while not runs._live.peek(run["id"]).commands:  # type: ignore[union-attr]
+                    await asyncio.sleep(0)
+            await runs.reset(run["id"])
+            answer = await asked
+            assert (answer["step"], answer["examples"]) == (0, 10_000)
+
+    asyncio.run(scenario())

@@ -11,8 +11,11 @@ export class ConnectionNotice {
   #retryAt = 0;
   #since = 0;
 
-  /** @param {import("./stream.js").RunStream} stream @param {Element} before the notice stands before this element */
-  constructor(stream, before) {
+  /**
+   * @param {import("./stream.js").RunStream} stream @param {Element} before the notice stands before this element
+   * @param {{ href: string, words: string }} instead where to go when the run is gone
+   */
+  constructor(stream, before, instead = { href: "/", words: "Go to the latest run" }) {
     const now = make("button", { class: "button quiet", type: "button" }, "Try now");
     now.addEventListener("click", () => stream.hurry());
     this.#box.append(make("b", {}, "No connection. "), this.#words, " ", now);
@@ -25,7 +28,7 @@ export class ConnectionNotice {
     stream.addEventListener("found", () => this.#end());
     stream.addEventListener("gone", () => {
       this.#end();
-      this.#box.replaceChildren(make("b", {}, "This run is gone. "), "It was deleted, here or in another tab. ", make("a", { href: "/" }, "Go to the latest run"));
+      this.#box.replaceChildren(make("b", {}, "This run is gone. "), "It was deleted, here or in another tab. ", make("a", { href: instead.href }, instead.words));
       this.#box.hidden = false;
     });
   }

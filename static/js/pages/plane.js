@@ -76,7 +76,8 @@ function follow(id) {
   try { sessionStorage.setItem(STORE, id); } catch { /* as above */ }
   watch = new Watch(id, {});
   const stream = new RunStream(place, `/api/runs/${id}/events?views=metrics,plane&watch=${watch.id}`);
-  new ConnectionNotice(stream, /** @type {Element} */ (document.getElementById("problems") ?? form()));
+  // The address of this page is the experiment: opened again it asks for a new run.
+  new ConnectionNotice(stream, /** @type {Element} */ (document.getElementById("problems") ?? form()), { href: "", words: "Open this experiment again" });
   /** @template T @param {string} name @param {(data: T) => void} act */
   const on = (name, act) => stream.addEventListener(name, event => act(/** @type {CustomEvent} */ (event).detail));
   on("state", took);
