@@ -239,14 +239,14 @@ class Trainer:
             return learn(first, dropout)
         (second,) = others
         seed = int(dropout.integers(2**63))
-        helper = self.second_core
-        if helper is not None and not helper.begin(
+        process = self.second_core
+        if process is not None and not process.begin(
             self.network.parameters, inputs[..., second], labels[second],
             None if weights is None else weights[second], batch_size=batch_size, seed=seed,
         ):  # fmt: skip
-            helper = None
+            process = None
         learned = learn(first, dropout)
-        if helper is not None and (theirs := helper.finish(self.network.gradients)) is not None:
+        if process is not None and (theirs := process.finish(self.network.gradients)) is not None:
             return theirs + learned
         gradients = self.network.gradients.copy()
         learned = learn(second, np.random.default_rng(seed)) + learned

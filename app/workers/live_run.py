@@ -145,11 +145,11 @@ class LiveRun:
         self._use_cores()
 
     def _use_cores(self) -> None:
-        helper, wanted = self._second_core, self._lent and self.trainer.spec.cores == 2
-        if helper is not None and not (wanted and self.trainer.second_core is helper):
-            helper.close()
-            self._second_core = helper = None
-        if wanted and helper is None:
+        process, wanted = self._second_core, self._lent and self.trainer.spec.cores == 2
+        if process is not None and not (wanted and self.trainer.second_core is process):
+            process.close()
+            self._second_core = process = None
+        if wanted and process is None:
             try:
                 self._second_core = SecondCore(self.trainer).__enter__()
             except (OSError, EngineError) as error:
