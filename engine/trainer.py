@@ -25,7 +25,7 @@ from engine.network import Network
 from engine.optimizers import OPTIMIZERS, AnyOptimizer
 from engine.schedules import learning_rate_share
 from engine.shapes import check_run
-from engine.specs import MnistSpec, OptimizerSpec, RunSpec, Split
+from engine.specs import LIVE_FIELDS, MnistSpec, OptimizerSpec, RunSpec, Split
 from engine.taped_training import TapedTraining, can_be_taped
 from engine.validation import checked
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 GENERATORS = ("order", "crops", "dropout")
 """The random generators of a training that goes on; the initial weights have another, used up at once."""
 
-LIVE = ("learning_rate", "momentum", "batch_size", "l1", "l2", "optimizer", "schedule", "clip_norm", "stop", "name")
-"""What may change while a run goes on."""
+LIVE = ("learning_rate", "momentum", *LIVE_FIELDS)
+"""What may change while a run goes on; the first two are the optimizer's own."""
 
 
 def no_clock() -> float:

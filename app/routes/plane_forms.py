@@ -29,6 +29,7 @@ from app.routes.experiment_texts import ACTIVATIONS, MOST_HIDDEN, MOST_UNITS, un
 from app.routes.forms import OPTIMIZER_TITLES, Field
 from app.templating import figure
 from engine.specs import (
+    LIVE_FIELDS,
     MANY_CLASSES,
     OPTIMIZER_SPECS,
     DatasetSpec,
@@ -448,9 +449,6 @@ def settle(texts: dict[str, str], before: RunSpec) -> str:
 
 # ---- What a change means for the run ---------------------------------------------------------------------------------------------
 
-LIVE = ("name", "optimizer", "schedule", "clip_norm", "batch_size", "l1", "l2", "stop")
-"""What changes while a run goes on."""
-
 
 def kept_weights(before: RunSpec, after: RunSpec) -> Literal["weights", "nothing"]:
     """Whether a run goes on with its weights: when nothing but the points is another, and they are of the same kind."""
@@ -472,5 +470,5 @@ def features_of(dataset: DatasetSpec) -> tuple[str, ...]:
 
 def live_changes(before: RunSpec, after: RunSpec) -> dict[str, Any] | None:
     """The hyperparameters that differ, if nothing else does: what a run takes over while it goes on. None: it cannot."""
-    changed = {name: getattr(after, name) for name in LIVE if getattr(before, name) != getattr(after, name)}
+    changed = {name: getattr(after, name) for name in LIVE_FIELDS if getattr(before, name) != getattr(after, name)}
     return changed if replace(before, **changed) == after else None

@@ -34,7 +34,7 @@ from engine.datasets.base import Dataset
 from engine.errors import DivergedError, EngineError, FormatError, ShapeError
 from engine.evaluation import EvaluationResult
 from engine.parallel import SecondCore
-from engine.specs import Dense, MnistSpec, RunSpec, Split, StopSpec
+from engine.specs import LIVE_FIELDS, Dense, MnistSpec, RunSpec, Split, StopSpec
 from engine.trainer import Trainer, TrainerState
 from engine.training import reached
 
@@ -223,8 +223,7 @@ class LiveRun:
     def adopt(self, spec: RunSpec) -> None:
         """The live hyperparameters of `spec`."""
         mine = self.trainer.spec
-        names = ("optimizer", "batch_size", "l1", "l2", "schedule", "clip_norm", "stop", "name")
-        changes = {name: getattr(spec, name) for name in names if getattr(spec, name) != getattr(mine, name)}
+        changes = {name: getattr(spec, name) for name in LIVE_FIELDS if getattr(spec, name) != getattr(mine, name)}
         if changes:
             self.trainer.change(**changes)
 

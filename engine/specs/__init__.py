@@ -121,6 +121,7 @@ from engine.specs.ranges import (
     WeightDecay,
 )
 from engine.specs.run import (
+    LIVE_FIELDS,
     REGRESSION_LOSSES,
     InitializerName,
     LossName,
@@ -146,6 +147,7 @@ __all__ = [
     "L2",
     "LAYER_SPECS",
     "LETTERS",
+    "LIVE_FIELDS",
     "MANY_CLASSES",
     "MAX_BATCH_SIZE",
     "MAX_CLASSES",

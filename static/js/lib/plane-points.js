@@ -14,7 +14,7 @@
  */
 
 import { Problem, request } from "./api.js";
-import { fromBase64, toBase64 } from "./frames.js";
+import { toBase64 } from "./frames.js";
 import { make } from "./dom.js";
 
 /** `place` has a number for each column. `test`: kept aside for testing, as the server decided. @typedef {{ place: number[], label: number, test: boolean }} Point */
@@ -27,15 +27,6 @@ const REMEMBERED = 8; // edits under way to the server at a time; more of them a
 export function encodeRows(points) {
   const rows = Float32Array.from(points.flatMap(({ place, label }) => [...place, label]));
   return toBase64(new Uint8Array(rows.buffer));
-}
-
-/** @param {string} text @param {number} width numbers a row, the label included @returns {Point[]} */
-export function decodeRows(text, width) {
-  const rows = new Float32Array(new Uint8Array(fromBase64(text)).buffer);
-  return Array.from({ length: rows.length / width }, (_, i) => {
-    const row = [...rows.subarray(i * width, (i + 1) * width)];
-    return { place: row.slice(0, -1), label: row[width - 1], test: false };
-  });
 }
 
 /** Events: `change` whenever other points, or the same ones otherwise split, are to be drawn. */
