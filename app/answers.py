@@ -99,7 +99,7 @@ class Run(Answer):
     seed: int
     stop: dict[str, float | None]
     updates_per_second: float | None = Field(description="How quickly it trains, to be watched; null: as fast as it goes.")
-    parameters: int
+    parameters: int = Field(description="How many weights and biases; `/spec` has those that are written out, if any.")
     multiply_adds: int
     links: dict[str, str]
 

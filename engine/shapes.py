@@ -156,6 +156,13 @@ def check_run(spec: RunSpec) -> None:
             field=f"/network/{largest.index}",
             code="too_many_parameters",
         )
+    if spec.parameters is not None and len(spec.parameters) != parameters:
+        raise SpecError(
+            f"This network has {parameters:,} weights and biases, but {len(spec.parameters):,} are written out: "
+            "give all of them, or none.",
+            field="/parameters",
+            code="parameter_count",
+        )
     needed = estimate_bytes(spec.network, input_shape, spec.batch_size)
     if needed > MAX_RUN_BYTES:
         raise SpecError(

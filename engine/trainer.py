@@ -112,7 +112,7 @@ class Trainer:
     def _start(self) -> None:
         spec = self.spec
         initial, generators = _spawn(spec.seed)
-        self.network = Network.build(spec.network, spec.dataset.input_shape, rng=initial, initializer=spec.initializer)
+        self.network = _initial_network(spec, initial)
         self.optimizer = self._new_optimizer(spec.optimizer)
         self._choose_loss()
         self.steps = 0
@@ -357,7 +357,10 @@ class Trainer:
         self._choose_tape()
 
     def reset(self, *, seed: int | None = None) -> None:
-        """Back to step 0: the same initial weights and order as at first, or those of another seed."""
+        """Back to step 0: the same initial weights and order as at first, or those of another seed.
+
+        Weights that are written out in the spec are the same with any seed.
+        """
         if seed is not None:
             self.spec = checked(replace(self.spec, seed=seed))
         self._start()
@@ -439,8 +442,7 @@ def fresh_state(spec: RunSpec, parameters: Array | None = None) -> TrainerState:
     """The state of a run at step 0, as `Trainer` makes it, or with other initial `parameters` (P,)."""
     initial, generators = _spawn(spec.seed)
     if parameters is None:
-        network = Network.build(spec.network, spec.dataset.input_shape, rng=initial, initializer=spec.initializer)
-        parameters = network.parameters
+        parameters = _initial_network(spec, initial).parameters
     optimizer = OPTIMIZERS[spec.optimizer.name](spec.optimizer, parameters.size, parameters.dtype)
     return TrainerState(
         spec=spec,
@@ -452,6 +454,14 @@ def fresh_state(spec: RunSpec, parameters: Array | None = None) -> TrainerState:
         accumulators=optimizer.state,
         generators={name: dict(rng.bit_generator.state) for name, rng in generators.items()},
     )
+
+
+def _initial_network(spec: RunSpec, rng: np.random.Generator) -> Network:
+    """The network at step 0: with the parameters that the spec writes out, else drawn from `rng`."""
+    network = Network.build(spec.network, spec.dataset.input_shape, rng=rng, initializer=spec.initializer)
+    if spec.parameters is not None:
+        network.parameters[:] = spec.parameters
+    return network
 
 
 def _spawn(seed: int) -> tuple[np.random.Generator, dict[str, np.random.Generator]]:

@@ -126,6 +126,11 @@ async def picture(page: PageName, kind: str) -> Response:
 async def shown_run(runs: Runs, run_id: str) -> tuple[dict[str, Any], Experiment]:
     run, spec = await runs.get(run_id), read_run_spec(await runs.spec(run_id))
     experiment = experiment_of(spec, View(speed=run.get("updates_per_second")))
+    if experiment is None and spec.parameters is not None:
+        raise Unprocessable(
+            "This run begins with weights that are written out, and the address of these pages has no words for them.",
+            code="not_on_this_page",
+        )
     if experiment is None:
         raise Unprocessable(
             "These pages show points and networks of dense layers. This run is of another kind.",

@@ -162,6 +162,11 @@ Seed: TypeAlias = Annotated[
 MAX_NAME_CHARACTERS = 80
 RunName: TypeAlias = Annotated[str, Len(1, MAX_NAME_CHARACTERS), doc("What you call this run.")]
 
+InitialParameter: TypeAlias = Annotated[
+    float, Interval(ge=-1e6, le=1e6), doc("A weight or a bias at update 0, before anything is learned.")
+]
+
 MAX_LAYERS = 32
 MAX_PARAMETERS = 2_000_000
+MAX_WRITTEN_PARAMETERS = 500
 MAX_RUN_BYTES = 512 * 2**20

@@ -10,7 +10,20 @@ from annotated_types import Interval, Len, doc
 from engine.specs.datasets import DatasetSpec, MnistSpec, Split
 from engine.specs.layers import Conv2D, Dense, LayerSpec, MaxPool2D, ReLU
 from engine.specs.optimizers import Adadelta, OptimizerSpec
-from engine.specs.ranges import L1, L2, MAX_LAYERS, BatchSize, ClassWeight, ClipNorm, Cores, HuberDelta, RunName, Seed
+from engine.specs.ranges import (
+    L1,
+    L2,
+    MAX_LAYERS,
+    MAX_WRITTEN_PARAMETERS,
+    BatchSize,
+    ClassWeight,
+    ClipNorm,
+    Cores,
+    HuberDelta,
+    InitialParameter,
+    RunName,
+    Seed,
+)
 from engine.specs.schedules import Constant, ScheduleSpec
 
 LossName: TypeAlias = Literal[
@@ -80,6 +93,17 @@ class RunSpec:
     dataset: DatasetSpec = field(default_factory=MnistSpec)
     network: Annotated[tuple[LayerSpec, ...], Len(1, MAX_LAYERS)] = field(default_factory=demo_network)
     initializer: InitializerName = "automatic"
+    parameters: (
+        Annotated[
+            tuple[InitialParameter, ...],
+            Len(1, MAX_WRITTEN_PARAMETERS),
+            doc(
+                "The weights and biases at update 0, written out; none: drawn as the initializer says. Layer by layer in the order of the network, for each its weights and then its biases; a dense layer's weights unit by unit."
+            ),
+        ]
+        | None
+    ) = None
+    """In the order of `Network.parameters`. A reset, with another seed too, comes back to them."""
     loss: LossName = "softmax_cross_entropy"
     huber_delta: HuberDelta = 1.0
     class_weights: (
@@ -118,7 +142,8 @@ class RunSpec:
         values["network"] = [tagged(layer) for layer in self.network]
         values["optimizer"] = tagged(self.optimizer)
         values["schedule"] = tagged(self.schedule)
-        values["class_weights"] = None if self.class_weights is None else list(self.class_weights)
+        for name in ("class_weights", "parameters"):
+            values[name] = None if values[name] is None else list(values[name])
         values["dataset"] = tagged(self.dataset)
         return values
 

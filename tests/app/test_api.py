@@ -60,6 +60,7 @@ async def test_a_whole_spec_comes_through_as_it_was_sent() -> None:
         loss="huber",
         huber_delta=0.5,
         class_weights=(0.0, *(1.5,) * 9),
+        parameters=tuple(k / 8 for k in range(400)),
         schedule=Cosine(steps=500, final=0.1, warm_up=50),
         clip_norm=3.0,
         batch_size=64,

@@ -178,6 +178,7 @@ def test_what_has_no_words_on_these_pages_is_none() -> None:
     assert experiment_of(replace(base, network=(Dense(units=4), LeakyReLU(slope=0.3), Dense(units=2)))) is None
     assert experiment_of(replace(base, network=(Dense(units=40), Tanh(), Dense(units=2)))) is None
     assert experiment_of(replace(base, class_weights=(1.0, 2.0))) is None
+    assert experiment_of(replace(base, parameters=(0.5,) * 28)) is None
 
 
 # ---- What a change of one thing means for the others ------------------------------------------------------------------------

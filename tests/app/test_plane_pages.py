@@ -359,6 +359,14 @@ async def test_every_page_leads_a_run_to_the_page_of_its_kind() -> None:
             assert f'href="{address}?run={RUN_ID}"' in (await client.get("/runs")).text
 
 
+async def test_a_run_with_written_weights_is_refused_in_words() -> None:
+    service = FakeRuns(replace(BASES["curve"], network=(Dense(units=1),), parameters=(0.5, 1.0)))
+    async with browser(service) as client:
+        answer = await client.get(f"/curve?run={RUN_ID}")
+    assert answer.status_code == 422
+    assert "weights that are written out" in answer.text
+
+
 @pytest.mark.parametrize(("batch", "steps"), [(10, [25]), (250, [1]), (300, [1])])
 async def test_an_epoch_is_as_many_updates_as_show_each_training_point_once(batch: int, steps: list[int]) -> None:
     service = FakeRuns(replace(BASES["plane"], batch_size=batch))

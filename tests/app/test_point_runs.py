@@ -214,6 +214,18 @@ def test_a_run_of_another_spec_begins_like_any_run_of_it(stage: Stage, tmp_path:
     np.testing.assert_array_equal(stage.run.trainer.network.parameters, fresh.run.trainer.network.parameters)
 
 
+def test_a_run_is_given_other_weights_to_begin_with_and_keeps_them_when_saved(stage: Stage, tmp_path: Path) -> None:
+    stage.steps(5)
+    first = tuple(k / 8 for k in range(22))
+    respec(stage, of_points(parameters=first))
+    np.testing.assert_array_equal(stage.run.trainer.network.parameters, first)
+    stage.steps(10)
+    stage.run.save()
+    assert Saves(tmp_path).read()[0].spec.parameters == first  # type: ignore[index]
+    stage.run.reset(None)
+    np.testing.assert_array_equal(stage.run.trainer.network.parameters, first)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

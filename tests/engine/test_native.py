@@ -14,7 +14,7 @@ import pytest
 from engine.datasets.mnist import load_mnist
 from engine.errors import DivergedError, FormatError, SpecError
 from engine.formats import native
-from engine.specs import OPTIMIZER_SPECS, AdamW, Cosine, Dense
+from engine.specs import OPTIMIZER_SPECS, AdamW, Cosine, Dense, MaxPool2D
 from engine.trainer import Trainer
 from tests.engine import small
 from tests.engine.test_trainer import assert_same, trained
@@ -61,7 +61,8 @@ def test_every_part_of_a_run_is_carried() -> None:
         schedule=Cosine(steps=30, final=0.1, warm_up=5),
         clip_norm=2.0,
         optimizer=AdamW(weight_decay=0.1),
-        network=(Dense(units=10, l1_multiplier=0.0, l2_multiplier=2.0),),
+        network=(MaxPool2D(pool_size=6, stride=6), Dense(units=10, l1_multiplier=0.0, l2_multiplier=2.0)),
+        parameters=tuple(k / 100 for k in range(170)),
     )
     trainer = Trainer(spec, small.dataset())
     for _ in range(7):
@@ -75,7 +76,7 @@ def test_every_part_of_a_run_is_carried() -> None:
 
 def test_a_document_from_before_these_fields_is_read_with_their_defaults() -> None:
     values = document()
-    for name in ("huber_delta", "class_weights", "schedule", "clip_norm"):
+    for name in ("huber_delta", "class_weights", "schedule", "clip_norm", "parameters"):
         del values["spec"][name]
     for layer in values["spec"]["network"]:
         for name in ("l1_multiplier", "l2_multiplier"):

@@ -10,10 +10,24 @@ import numpy as np
 import pytest
 
 from engine.datasets.base import LabelledImages
+from engine.datasets.points import points_dataset
 from engine.errors import DivergedError, ShapeError, SpecError
 from engine.evaluation import Evaluation, EvaluationResult, evaluate
-from engine.specs import OPTIMIZER_SPECS, SGD, Adam, Dense, MnistSpec, MomentumSGD, ReLU, StopSpec
-from engine.trainer import Trainer, TrainerState
+from engine.shapes import check_run
+from engine.specs import (
+    OPTIMIZER_SPECS,
+    SGD,
+    Adam,
+    CurveSpec,
+    Dense,
+    MnistSpec,
+    MomentumSGD,
+    ReLU,
+    RunSpec,
+    StopSpec,
+    Tanh,
+)
+from engine.trainer import Trainer, TrainerState, fresh_state
 from tests.engine import small
 
 LINEAR = (Dense(units=10),)
@@ -250,6 +264,55 @@ def test_reset_begins_again_with_the_same_weights() -> None:
     assert_same(trainer.state(), trained(0).state())
     trainer.reset(seed=9)
     assert_same(trainer.state(), trained(0, seed=9).state())
+
+
+LINE = RunSpec(
+    dataset=CurveSpec(kind="line"),
+    network=(Dense(units=2), Tanh(), Dense(units=1)),
+    parameters=(0.5, -1.5, 0.25, 2.0, -3.0, 1.0, 0.125),
+    loss="mean_squared_error",
+    optimizer=SGD(learning_rate=0.01),
+    batch_size=5,
+)
+
+
+def test_weights_that_are_written_out_are_those_of_update_0() -> None:
+    """Layer by layer, weights unit by unit and then biases, as `Network.parameters` has them."""
+    trainer = Trainer(LINE, points_dataset(LINE.dataset))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(trainer.network.parameters, np.float32(LINE.parameters))
+    first, _, last = trainer.network.layers
+    np.testing.assert_array_equal(first.weights, [[0.5], [-1.5]])
+    np.testing.assert_array_equal(first.biases, [0.25, 2.0])
+    np.testing.assert_array_equal(last.weights, [[-3.0, 1.0]])
+    np.testing.assert_array_equal(last.biases, [0.125])
+    assert_same(fresh_state(LINE), trainer.state())
+
+
+def test_a_reset_comes_back_to_written_weights_with_any_seed() -> None:
+    trainer = Trainer(LINE, points_dataset(LINE.dataset))  # type: ignore[arg-type]
+    order = trainer.state().generators["order"]
+    trainer.advance(20)
+    assert not np.array_equal(trainer.network.parameters, np.float32(LINE.parameters))
+    trainer.reset(seed=9)
+    np.testing.assert_array_equal(trainer.network.parameters, np.float32(LINE.parameters))
+    assert trainer.state().generators["order"] != order
+
+
+def test_only_the_initial_weights_are_others_when_they_are_written_out() -> None:
+    """Drawn or written, the same weights make the same run."""
+    drawn = Trainer(replace(LINE, parameters=None), points_dataset(LINE.dataset))  # type: ignore[arg-type]
+    copied = tuple(float(value) for value in drawn.network.parameters)
+    written = Trainer(replace(LINE, parameters=copied), drawn.dataset)
+    drawn.advance(30)
+    written.advance(30)
+    np.testing.assert_array_equal(written.network.parameters, drawn.network.parameters)
+
+
+@pytest.mark.parametrize("count", [6, 8])
+def test_as_many_weights_are_written_out_as_the_network_has(count: int) -> None:
+    with pytest.raises(SpecError, match=f"has 7 weights and biases, but {count} are written out") as caught:
+        check_run(replace(LINE, parameters=(0.5,) * count))
+    assert (caught.value.field, caught.value.code) == ("/parameters", "parameter_count")
 
 
 # ---- Going on exactly ------------------------------------------------------------------------------------------------------
