@@ -6,7 +6,8 @@
     status   every one, in order; a reader that fell too far behind gets the folded state in their place
     frame    one slot a view and watch, overwritten by the next: a slow reader gets the newest
 
-So memory is bounded whoever reads: a reader holds a few numbers, and all bytes belong to the channel.
+So memory is bounded whoever reads: a reader holds a few numbers, and all bytes belong to the channel. One stream may
+read several channels, and then wakes for any of them.
 
 A metrics event's id is `<generation>-<rows>`. Rows count the points of this generation up to and including the event;
 the generation counts how often points were taken back. A reader that names a known id goes on behind it, any other gets
@@ -20,11 +21,11 @@ import re
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.wire.events import PING, RETRY, event
+from app.wire.events import PING, RETRY, addressed, event
 from app.wire.points import COLUMNS, WHOLE_NUMBERS, Points, no_points
 
 ROWS_PER_EVENT = 5_000
@@ -77,8 +78,8 @@ class Reader:
     version: int
     status: int
     latest: int
+    wake: asyncio.Event
     frames: dict[tuple[str, str], int] = field(default_factory=dict)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Channel:
@@ -156,29 +157,27 @@ class Channel:
 
     # ---- Reading -------------------------------------------------------------------------------------------------------------
 
-    async def subscribe(
+    def subscribe(
         self, views: frozenset[str], watch: str | None, last_event_id: str | None, *, ping_seconds: float
     ) -> AsyncIterator[bytes]:
         """The stream's bytes. Nothing is held until the first is asked for, and all is let go when the iterator is closed."""
-        reader = Reader(views, watch, self.run["generation"], self._resume(last_event_id), -1, self._status_count, 0)
+        return _read([self], views, watch, last_event_id, ping_seconds=ping_seconds)
+
+    def join(self, views: frozenset[str], watch: str | None, last_event_id: str | None, wake: asyncio.Event) -> Reader:
+        """One more reader, whom `wake` tells that there is something new."""
+        reader = Reader(
+            views, watch, self.run["generation"], self._resume(last_event_id), -1, self._status_count, 0, wake=wake
+        )
         self.readers.add(reader)
-        try:
-            yield RETRY
-            while True:
-                reader.wake.clear()
-                for chunk in self._pending(reader):
-                    yield chunk
-                if self._closing is not None and not reader.wake.is_set():
-                    yield event("close", {"reason": self._closing})
-                    return
-                try:
-                    async with asyncio.timeout(ping_seconds):
-                        await reader.wake.wait()
-                except TimeoutError:
-                    yield PING
-        finally:
-            self.readers.discard(reader)
-            self._sweep(watch)
+        return reader
+
+    def leave(self, reader: Reader) -> None:
+        self.readers.discard(reader)
+        self._sweep(reader.watch)
+
+    def farewell(self) -> bytes | None:
+        """The last event, once the channel is closed."""
+        return None if self._closing is None else event("close", {"reason": self._closing})
 
     def _resume(self, last_event_id: str | None) -> int:
         """The row behind which to go on; 0 when the id is not one of this generation's."""
@@ -187,7 +186,7 @@ class Channel:
             return 0
         return int(match[2])
 
-    def _pending(self, reader: Reader) -> Iterator[bytes]:
+    def pending(self, reader: Reader) -> Iterator[bytes]:
         """All that this reader lacks, as it is at the moment of each `next`: the reader may be slow."""
         if reader.status < self._status_count - len(self._statuses):
             reader.version, reader.status = -1, self._status_count
@@ -233,3 +232,53 @@ class Channel:
         if not any(reader.watch == watch for reader in self.readers):
             for slot in [slot for slot in self._frames if slot[0] == watch]:
                 del self._frames[slot]
+
+
+def subscribe_together(
+    channels: Sequence[Channel], views: frozenset[str], watch: str | None, *, ping_seconds: float
+) -> AsyncIterator[bytes]:
+    """One stream of several runs, each from its state and its first point on; the names of the events say whose they are."""
+    return _read(channels, views, watch, None, ping_seconds=ping_seconds, together=True)
+
+
+async def _read(
+    channels: Sequence[Channel],
+    views: frozenset[str],
+    watch: str | None,
+    last_event_id: str | None,
+    *,
+    ping_seconds: float,
+    together: bool = False,
+) -> AsyncIterator[bytes]:
+    """Until the last of the channels is closed."""
+    wake = asyncio.Event()
+    readers = {channel: channel.join(views, watch, last_event_id, wake) for channel in channels}
+
+    def signed(channel: Channel, chunk: bytes) -> bytes:
+        return addressed(chunk, channel.run["id"]) if together else chunk
+
+    try:
+        yield RETRY
+        while readers:
+            wake.clear()
+            for channel, reader in list(readers.items()):
+                quiet = True
+                for chunk in channel.pending(reader):
+                    quiet = False
+                    yield signed(channel, chunk)
+                farewell = channel.farewell()
+                if farewell is not None and quiet:
+                    channel.leave(readers.pop(channel))
+                    yield signed(channel, farewell)
+                elif farewell is not None:
+                    wake.set()  # more may have come meanwhile, and the farewell is the last
+            if not readers:
+                return
+            try:
+                async with asyncio.timeout(ping_seconds):
+                    await wake.wait()
+            except TimeoutError:
+                yield PING
+    finally:
+        for channel, reader in readers.items():
+            channel.leave(reader)

@@ -54,6 +54,7 @@ class Limits:
     streams_per_client: Annotated[
         int, doc("Live streams of one network address; everybody behind one proxy shares it.")
     ] = 400
+    runs_per_stream: Annotated[int, doc("Runs that one live stream follows together.")] = 6
     watches_per_run: Annotated[int, doc("Pages that look at one run with an example of their own.")] = 64
     steps: Annotated[int, doc("Updates that one step command may ask for.")] = 1_000
     points: Annotated[int, doc("Points that a run learns from and is tested on.")] = MAX_POINTS

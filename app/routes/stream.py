@@ -1,6 +1,7 @@
 r"""The stream of one run: `GET /api/runs/{id}/events?views=metrics,layers,tiles,plane&watch=<id>`, `text/event-stream`.
 
-A page holds exactly one. Lines end in `\n`; data is one line of JSON without non-finite numbers (null in their place).
+A page holds exactly one; a page with several runs holds one for all of them (`GET /api/events`). Lines end in `\n`;
+data is one line of JSON without non-finite numbers (null in their place).
 PACK stands for `{"shape", "low", "high", "data"}`: base64 of one byte a value, low + (high − low) · byte / 255.
 
     event    id                    data                                                               delivery
@@ -43,23 +44,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, cast
 
 import anyio
 from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import StringConstraints
 from starlette.types import Receive, Scope, Send
 
 from app.deps import RunId, RunsService
 from app.errors import Busy, Problem, Unprocessable
 from app.problems import answer
 from app.routes.api.answering import problems
+from app.schemas import LIMITS
 from app.settings import Limits
 
 router = APIRouter(tags=["runs"])
 
 VIEWS = frozenset({"metrics", "layers", "tiles", "plane"})
+
+TOGETHER = """The events of `GET /api/runs/{id}/events` for every `run` that is named, on one connection. The name of an event
+ends in the run that it belongs to: `state@<id>`, `metrics@<id>`, `frame@<id>`, `status@<id>`, `close@<id>`. There are no
+event ids: each connection begins with every run's state and all of its points. A run that is deleted takes its leave with
+`close@<id>`, and the others go on. `watch` is the same for all: PUT it to each run. It counts as one stream."""
+
+Views = Annotated[str, Query(max_length=80, description="Any of metrics, layers, tiles, plane, with commas.")]
+Watch = Annotated[str | None, Query(pattern="^[a-z0-9]{1,32}$", description="The watch whose frames to send.")]
 
 
 class Streams:
@@ -94,10 +105,10 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None], streams: Streams, client: str) -> None:
+    def __init__(self, events: AsyncIterator[bytes], streams: Streams, client: str) -> None:
         super().__init__(headers={"x-accel-buffering": "no", "cache-control": "no-store"})
         del self.headers["content-length"]
-        self.events = events
+        self.events = cast(AsyncGenerator[bytes, None], events)
         self.streams = streams
         self.client = client
 
@@ -146,22 +157,52 @@ async def follow_run(
     request: Request,
     runs: RunsService,
     id: RunId,
-    views: Annotated[
-        str, Query(max_length=80, description="Any of metrics, layers, tiles, plane, with commas.")
-    ] = "metrics",
-    watch: Annotated[
-        str | None, Query(pattern="^[a-z0-9]{1,32}$", description="The watch whose frames to send.")
-    ] = None,
+    views: Views = "metrics",
+    watch: Watch = None,
     last_event_id: Annotated[
         str | None, Header(max_length=80, description="The id of the last event received.")
     ] = None,
 ) -> Response:
-    wanted = frozenset(views.split(",")) - {""}
+    wanted, place = read_views(views), place_for(request)
+    return EventStream(await runs.subscribe(id, wanted, watch, last_event_id), *place)
+
+
+@router.get(
+    "/api/events",
+    operation_id="followRuns",
+    summary="Follow several runs on one connection (server-sent events)",
+    description=TOGETHER,
+    response_class=Response,
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        **problems(404, 422, 429, 503),
+    },
+)
+async def follow_runs(
+    request: Request,
+    runs: RunsService,
+    run: Annotated[
+        list[Annotated[str, StringConstraints(pattern="^[a-z0-9]{16}$")]],
+        Query(min_length=1, max_length=LIMITS.runs_per_stream, description="The runs' ids."),
+    ],
+    views: Views = "metrics",
+    watch: Watch = None,
+) -> Response:
+    wanted, place = read_views(views), place_for(request)
+    return EventStream(await runs.subscribe_together(run, wanted, watch), *place)
+
+
+def read_views(text: str) -> frozenset[str]:
+    wanted = frozenset(text.split(",")) - {""}
     if not wanted <= VIEWS:
         raise Unprocessable(f"A stream has the views {', '.join(sorted(VIEWS))}.", code="unknown_name")
+    return wanted
+
+
+def place_for(request: Request) -> tuple[Streams, str]:
+    """Where the stream is counted, and for which client. Raises the problem that it would be one too many."""
     streams: Streams = request.app.state.streams
     client = request.client.host if request.client else ""
     if problem := streams.objection(client):
         raise problem
-    events = cast(AsyncGenerator[bytes, None], await runs.subscribe(id, wanted, watch, last_event_id))
-    return EventStream(events, streams, client)
+    return streams, client

@@ -7,10 +7,11 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
 from app import __version__
+from app.channel import subscribe_together
 from app.errors import BadRequest, Busy, Conflict, Problem, Unprocessable
 from app.services.changes import RunChanges
 from app.services.description import describe, nothing_yet, values_of
@@ -271,7 +272,19 @@ class Runs(LookingAtRuns):
         self, id: str, views: frozenset[str], watch_id: str | None, last_event_id: str | None
     ) -> AsyncIterator[bytes]:
         """The run's stream, as bytes. Refuses before the response begins; iterate, and `aclose()` in the end."""
-        return self._watching.stream(await self._live.find(id), views, watch_id, last_event_id)
+        held = await self._live.find(id)
+        pings = self._limits.ping_seconds
+        return self._watching.stream(
+            [held], watch_id, held.channel.subscribe(views, watch_id, last_event_id, ping_seconds=pings)
+        )
+
+    async def subscribe_together(
+        self, ids: Sequence[str], views: frozenset[str], watch_id: str | None
+    ) -> AsyncIterator[bytes]:
+        """One stream of several runs, as bytes; like `subscribe`, and without any of the runs there is none."""
+        held = [await self._live.find(id) for id in dict.fromkeys(ids)]
+        channels, pings = [run.channel for run in held], self._limits.ping_seconds
+        return self._watching.stream(held, watch_id, subscribe_together(channels, views, watch_id, ping_seconds=pings))
 
 
 def check(spec: RunSpec) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -37,21 +37,22 @@ class Watching:
                 self._rest(held, name, watch)
 
     async def stream(
-        self, held: Held, views: frozenset[str], watch: str | None, last_event_id: str | None
+        self, held: Sequence[Held], watch: str | None, events: AsyncIterator[bytes]
     ) -> AsyncIterator[bytes]:
-        """One page's stream. Its watch is alive from its first byte to the closing of this iterator."""
+        """One page's stream of `events`. Its watch of each run is alive from its first byte to the closing of this iterator."""
         joined = False
-        events = held.channel.subscribe(views, watch, last_event_id, ping_seconds=self._limits.ping_seconds)
         try:
             async with aclosing(events):  # type: ignore[type-var]
                 async for chunk in events:
                     if watch is not None and not joined:
                         joined = True
-                        self._join(held, watch)
+                        for run in held:
+                            self._join(run, watch)
                     yield chunk
         finally:
             if joined and watch is not None:
-                self._leave(held, watch)
+                for run in held:
+                    self._leave(run, watch)
 
     def _join(self, held: Held, name: str) -> None:
         watch = held.watches.setdefault(name, HeldWatch())

@@ -25,3 +25,10 @@ def event(name: str, value: Any, *, id: str | None = None) -> bytes:
     """One whole event; `name` and `id` are our own and hold no line ends."""
     head = f"event: {name}\n" if id is None else f"id: {id}\nevent: {name}\n"
     return b"".join((head.encode(), b"data: ", encode_json(value), b"\n\n"))
+
+
+def addressed(event: bytes, run: str) -> bytes:
+    """The same event on a stream of several runs: `metrics@<run>`, and no id, as there is no place to go on from."""
+    head, _, data = event.partition(b"\ndata: ")
+    name = head.rpartition(b"event: ")[2]
+    return b"".join((b"event: ", name, b"@", run.encode(), b"\ndata: ", data))

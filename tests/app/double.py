@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -225,10 +225,14 @@ class RunsDouble(Runs):
     async def subscribe(self, id: str, *_: Any) -> AsyncIterator[bytes]:
         return self.events(await self.get(id))
 
-    async def events(self, run: dict[str, Any]) -> AsyncIterator[bytes]:
+    async def subscribe_together(self, ids: Sequence[str], *_: Any) -> AsyncIterator[bytes]:
+        return self.events(*[await self.get(id) for id in ids])
+
+    async def events(self, *runs: dict[str, Any]) -> AsyncIterator[bytes]:
         self.subscribed += 1
         try:
-            yield event("state", run)
+            for run in runs:
+                yield event("state", run)
             while not self.ended.is_set():
                 yield PING
                 await asyncio.sleep(0.01)

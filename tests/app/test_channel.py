@@ -8,15 +8,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.channel import ROWS_PER_EVENT, STATUSES_KEPT, Channel, History
+from app.channel import ROWS_PER_EVENT, STATUSES_KEPT, Channel, History, subscribe_together
 from app.wire.points import COLUMNS, Points, no_points
 from tests.app.small_runs import parse
 
 
-def run() -> dict[str, Any]:
+def run(id: str = "a") -> dict[str, Any]:
     metrics = {"train_loss": None}
     return {
-        "id": "a",
+        "id": id,
         "state": "running",
         "sentence": "",
         "step": 0,
@@ -89,6 +89,25 @@ class Page:
             self.next.cancel()
             await asyncio.wait({self.next})
         await self.stream.aclose()  # type: ignore[attr-defined]
+
+
+class PageOfSeveral(Page):
+    """A browser that follows several runs on one stream."""
+
+    def __init__(self, channels: list[Channel], watch: str | None = None) -> None:
+        self.channels = channels
+        super().__init__(channels[0], watch)
+
+    def connect(self) -> None:
+        self.stream = subscribe_together(self.channels, frozenset({"metrics", "layers"}), self.watch, ping_seconds=60)
+        self.next = None
+
+    def take(self, chunk: bytes) -> None:
+        name, id, data = parse(chunk)
+        if name is not None:
+            assert id is None, "there is no place to go on from"
+            self.names.append(name)
+            self.values.append(data)
 
 
 EVENTS = st.lists(
@@ -318,3 +337,45 @@ def test_an_update_without_a_point_still_brings_the_latest_numbers() -> None:
             await each.cut()
 
     asyncio.run(scenario())
+
+
+def test_on_a_stream_of_several_runs_each_event_says_whose_it_is() -> None:
+    async def scenario() -> PageOfSeveral:
+        channels = [Channel(run(id), points(0, count)) for id, count in (("a", 2), ("b", 3))]
+        page = PageOfSeveral(channels, "mine")
+        await page.read()
+        channels[1].progress({"step": 4}, points(3, 1))
+        await page.read()
+        channels[0].status({"state": "paused", "sentence": "event: metrics\n"})
+        await page.read()
+        channels[0].draw("mine", "layers", b'event: frame\ndata: {"step":7}\n\n')
+        await page.read()
+        await page.cut()
+        assert not any(channel.readers or channel._frames for channel in channels)
+        return page
+
+    page = asyncio.run(scenario())
+    assert page.names == ["state@a", "metrics@a", "state@b", "metrics@b", "metrics@b", "status@a", "frame@a"]
+    assert [value["points"]["step"] for value in page.values if "points" in value] == [[1, 2], [1, 2, 3], [4]]
+    assert page.values[-2]["sentence"] == "event: metrics\n"
+
+
+def test_a_run_that_ends_leaves_the_others_on_the_stream() -> None:
+    async def scenario() -> PageOfSeveral:
+        first, second = Channel(run("a")), Channel(run("b"))
+        page = PageOfSeveral([first, second])
+        await page.read()
+        first.status({"state": "paused"})
+        first.close("The run was deleted.")
+        await page.read()
+        assert not first.readers
+        second.status({"state": "finished"})
+        await page.read()
+        second.close("The server is stopping.")
+        await page.read()
+        assert page.next is None, "the stream ends with the last of them"
+        return page
+
+    page = asyncio.run(scenario())
+    assert page.names == ["state@a", "state@b", "status@a", "close@a", "status@b", "close@b"]
+    assert page.values[3] == {"reason": "The run was deleted."}

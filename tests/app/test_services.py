@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.store.database import Database
 from app.workers.pool import Pool
 from engine.specs import Conv2D, Dense, StopSpec
-from tests.app.small_runs import parse, service, small, until, weights
+from tests.app.small_runs import of_points, parse, service, small, until, weights
 
 BLANK = {"ink_base64": b64encode(bytes(28 * 28)).decode(), "size": 28}
 STROKE = {"ink": [[1.0 if 12 <= x <= 15 and 4 <= y <= 24 else 0.0 for x in range(28)] for y in range(28)]}
@@ -325,6 +325,35 @@ def test_a_watch_shows_frames_while_somebody_looks(tmp_path: Path) -> None:
             await stream.aclose()  # type: ignore[attr-defined]
             with pytest.raises(Unprocessable):
                 await runs.watch(id, "mine", {"tiles": list(range(61))})
+
+    asyncio.run(scenario())
+
+
+def test_one_stream_shows_frames_of_several_runs_until_each_is_deleted(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path) as runs:
+            ids = [(await runs.create(of_points(name=name), state="paused"))["id"] for name in "ab"]
+            stream = await runs.subscribe_together([*ids, ids[0]], frozenset({"metrics", "plane"}), "mine")
+            for id in ids:
+                await runs.watch(id, "mine", {"plane": {"resolution": 20, "columns": (0, 1)}})
+            names: list[str] = []
+
+            async def until(wanted: str) -> None:
+                async with asyncio.timeout(10):
+                    async for chunk in stream:
+                        if (name := parse(chunk)[0]) is not None:
+                            names.append(name)
+                        if name == wanted:
+                            return
+
+            for id in ids:
+                await until(f"frame@{id}") if f"frame@{id}" not in names else None
+            await runs.delete(ids[0])
+            await until(f"close@{ids[0]}")
+            await runs.change(ids[1], RunChanges(state="running"))
+            await until(f"frame@{ids[1]}")
+            await stream.aclose()  # type: ignore[attr-defined]
+            assert not (await runs._live.find(ids[1])).channel.readers
 
     asyncio.run(scenario())
 

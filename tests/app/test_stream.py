@@ -180,3 +180,29 @@ async def test_an_unknown_run_is_a_problem_and_holds_nothing() -> None:
     client = Client(app, f"/api/runs/{'0' * 16}/events")
     await client.task
     assert (client.status, runs.subscribed, app.state.streams.open) == (404, 0, {})
+
+
+async def test_several_runs_are_one_stream() -> None:
+    app, runs, _ = await prepared(streams=1)
+    ids = [(await runs.create(RunSpec()))["id"] for _ in range(2)]
+    together = Client(app, "/api/events", f"run={ids[0]}&run={ids[1]}&views=metrics,plane&watch=abc")
+    await together.until(3)
+    assert (together.status, app.state.streams.open.total()) == (200, 1)
+    assert together.body.count(b"event: state\n") == 2
+    another = Client(app, "/api/events", f"run={ids[0]}")
+    await another.task
+    assert another.status == 503
+    together.gone.set()
+    await together.task
+    assert (app.state.streams.open, await settled(runs)) == ({}, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("", 422), ("run=abc", 422), ("run=" + "0" * 16, 404), ("&".join(["run=" + "0" * 16] * 7), 422)],
+)
+async def test_a_stream_of_several_runs_names_one_to_six_that_there_are(query: str, status: int) -> None:
+    app, runs, _ = await prepared()
+    client = Client(app, "/api/events", query)
+    await client.task
+    assert (client.status, runs.subscribed, app.state.streams.open) == (status, 0, {})
