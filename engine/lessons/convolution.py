@@ -1,0 +1,106 @@
+"""A kernel that slides, and the fully connected layer that does the same.
+
+Slides "Convolutional Neural Networks" (the kernel [+1, −1, +1] over a row with a lower value in its middle), "Filters or
+Kernels" and "Efficiency in CNNs" ("a fully connected network can learn the same task, e.g. 0 weights for connections not
+present in convolutional layers"). All of it in float64, so that a sum of short decimals is printed as one writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from math import prod
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.arrays import Array, Shape
+from engine.datasets.mnist import load_mnist
+from engine.layers import Convolution, Convolution1D, Dense, WeightedLayer
+
+Kernel = npt.NDArray[np.float64]
+"""(k,) over a row of numbers, (k, k) over a picture."""
+
+
+def sliding(kernel: Kernel, size: Shape, stride: int, padding: int) -> WeightedLayer:
+    """The engine's layer of one filter and no bias: a kernel (k,) over `size` (n,), or (k, k) over (height, width)."""
+    layer: WeightedLayer
+    if kernel.ndim == 1:
+        layer = Convolution1D((1, 1, *size), 1, len(kernel), stride, padding, np.float64)
+    else:
+        layer = Convolution((1, *size), 1, len(kernel), stride, padding, np.float64)
+    return _with_weights(layer, kernel)
+
+
+def response(layer: WeightedLayer, inputs: Array) -> Array:
+    """What the layer answers to one example, both without channels: (n,) → (m,), (height, width) → (rows, columns)."""
+    answers = layer.forward(inputs.reshape(*layer.input_shape, 1).astype(layer.dtype))
+    return answers.reshape(layer.output_shape[-inputs.ndim :]).copy()
+
+
+def dense_matrix(layer: WeightedLayer) -> Array:
+    """W (outputs, inputs), for which a layer without biases answers `W a`: its columns are the answers to unit vectors.
+
+    Inputs and outputs are counted in the order channel, row, column, as a dense layer reads maps.
+    """
+    inputs = prod(layer.input_shape)
+    units = np.eye(inputs, dtype=layer.dtype).reshape(*layer.input_shape, inputs)
+    return layer.forward(units).reshape(prod(layer.output_shape), inputs).copy()
+
+
+def fully_connected(matrix: Array) -> Dense:
+    """The engine's dense layer with the weights `matrix` (outputs, inputs) and no biases."""
+    outputs, inputs = matrix.shape
+    layer = Dense((inputs,), outputs, matrix.dtype)
+    _with_weights(layer, matrix)
+    return layer
+
+
+def _with_weights(layer: WeightedLayer, weights: Array) -> WeightedLayer:
+    parameters = np.zeros(layer.parameter_count, layer.dtype)
+    parameters[: weights.size] = weights.ravel()
+    layer.attach(parameters, np.zeros_like(parameters))
+    return layer
+
+
+# ---- Kernels and pictures to begin with --------------------------------------------------------------------------------
+
+
+def _bell(side: tuple[float, ...]) -> Kernel:
+    """A smooth hill that sums to 1."""
+    hill: Kernel = np.outer(side, side)
+    return hill / sum(side) ** 2
+
+
+def _family(blur: Kernel) -> Mapping[str, Kernel]:
+    """Kernels of one size, made of the picture itself and its blur.
+
+    identity: the picture; edges: what a picture has more than the mean around it, so that flat places give 0; sharpen: the
+    picture, and four times what a blur would take away.
+    """
+    identity = np.zeros_like(blur)
+    identity[len(blur) // 2, len(blur) // 2] = 1
+    edges = blur.size * identity - 1
+    return MappingProxyType(
+        {"identity": identity, "edges": edges, "blur": blur, "sharpen": identity + 4 * (identity - blur)}
+    )
+
+
+KERNELS: Mapping[int, Mapping[str, Kernel]] = MappingProxyType(
+    {3: _family(_bell((1, 2, 1))), 5: _family(_bell((1, 2, 4, 2, 1)))}
+)
+
+
+@cache
+def digit(index: int) -> tuple[Kernel, int]:
+    """A test digit (28, 28), ink from 0 to 1 in whole hundredths, so that the figures printed are all there is; its label."""
+    test = load_mnist().test
+    return np.round(test.images[index] / 255, 2), int(test.labels[index])
+
+
+def strokes(across: int = 9) -> tuple[Kernel, Kernel]:
+    """A horizontal and a vertical line of ink, one pixel wide, through pictures of `across` × `across`."""
+    horizontal = np.zeros((across, across))
+    horizontal[across // 2] = 1
+    return horizontal, horizontal.T.copy()
