@@ -12,7 +12,7 @@ export class ConnectionNotice {
   #since = 0;
 
   /**
-   * @param {import("./stream.js").RunStream} stream @param {Element} before the notice stands before this element
+   * @param {import("./stream.js").ServerEvents} stream @param {Element} before the notice stands before this element
    * @param {{ href: string, words: string }} instead where to go when the run is gone
    */
   constructor(stream, before, instead = { href: "/", words: "Go to the latest run" }) {

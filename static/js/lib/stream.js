@@ -1,5 +1,5 @@
 /**
- * The page's one stream, by htmx's hx-sse: named events arrive as DOM events on the `#stream` element, a hidden tab lets go
+ * The page's one stream, of one run or (runs-stream.js) of several, by htmx's hx-sse: named events arrive as DOM events on the `#stream` element, a hidden tab lets go
  * of its connection, a broken one is made again with Last-Event-ID (0.5 s, doubling to 8 s).
  *
  * The request is issued by `htmx.ajax` rather than by `hx-sse:connect` on `load`, for two reasons seen in htmx 4.0.1: hx-sse
@@ -18,10 +18,10 @@ const OPTIONS = {
  */
 
 /**
- * Events: `state` `metrics` `frame` `status` (detail: the decoded data), `lost` (detail: { retryAt: ms since epoch }), `found`
- * (the connection stands), `gone` (there is no such run any more).
+ * A connection that is held for as long as its element stands in the page. Events: `lost` (detail: { retryAt: ms since
+ * epoch }), `found` (the connection stands), `gone` (there is no such run any more).
  */
-export class RunStream extends EventTarget {
+export class ServerEvents extends EventTarget {
   /** @type {HTMLElement} */ #element;
   /** @type {Connection | null} */ #connection = null;
   #attempt = 0;
@@ -29,8 +29,11 @@ export class RunStream extends EventTarget {
   #status = 0;
   #lastId = "";
 
-  /** @param {HTMLElement} element holds the connection and is never swapped @param {string} url */
-  constructor(element, url) {
+  /**
+   * @param {HTMLElement} element holds the connection and is never swapped @param {string} url
+   * @param {string[]} names of the events that `receive` takes
+   */
+  constructor(element, url, names) {
     super();
     this.#element = element;
     this.url = url;
@@ -40,12 +43,12 @@ export class RunStream extends EventTarget {
     element.setAttribute("hx-status:4xx", "swap:none");
     element.setAttribute("hx-status:5xx", "swap:none");
     element.setAttribute("hx-sse:close", "close");
-    for (const name of ["state", "metrics", "frame", "status"]) {
+    for (const name of names) {
       element.addEventListener(name, event => {
         const { data, id } = /** @type {CustomEvent} */ (event).detail ?? {};
         if (typeof data !== "string") return;
         if (id) this.#lastId = id;
-        this.dispatchEvent(new CustomEvent(name, { detail: JSON.parse(data) }));
+        this.receive(name, JSON.parse(data));
       });
     }
     // The server takes its leave: it stops (and may soon be back) or the run was deleted (and the next answer is 404).
@@ -60,6 +63,11 @@ export class RunStream extends EventTarget {
     // First connection failed: hx-sse itself does not come back from that.
     element.addEventListener("htmx:response:error", event => this.#retry(/** @type {CustomEvent} */ (event).detail.ctx?.response?.status ?? 0));
     element.addEventListener("htmx:error", () => this.#retry(0));
+  }
+
+  /** @param {string} name @param {any} data */
+  receive(name, data) {
+    this.dispatchEvent(new CustomEvent(name, { detail: data }));
   }
 
   open() {
@@ -105,5 +113,13 @@ export class RunStream extends EventTarget {
   /** @param {number} delay milliseconds */
   #lost(delay) {
     this.dispatchEvent(new CustomEvent("lost", { detail: { retryAt: Date.now() + delay } }));
+  }
+}
+
+/** Events: `state` `metrics` `frame` `status` (detail: the decoded data), and those of its connection. */
+export class RunStream extends ServerEvents {
+  /** @param {HTMLElement} element @param {string} url */
+  constructor(element, url) {
+    super(element, url, ["state", "metrics", "frame", "status"]);
   }
 }

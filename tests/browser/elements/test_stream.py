@@ -90,6 +90,66 @@ def test_after_a_farewell_the_page_comes_back_or_learns_that_the_run_is_gone(ben
     bench.faults.clear()  # the browser itself reports the 404
 
 
+def test_points_of_several_runs_come_once_though_each_connection_brings_them_all(bench: Bench) -> None:
+    asked: list[str] = []
+
+    def lines(*events: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+        text = "".join(f"event: {name}\ndata: {json.dumps(value)}\n\n" for name, value in events)
+        return {"content_type": "text/event-stream", "body": text}
+
+    def metrics(*steps: int) -> dict[str, Any]:
+        return {"points": {"step": steps, "train_loss": steps}, "latest": {}}
+
+    def answer(request: Request) -> dict[str, Any]:
+        asked.append(request.url)
+        if len(asked) == 1:
+            return lines(
+                ("state@a", {"generation": 0}),
+                ("metrics@a", metrics(1, 2)),
+                ("state@b", {"generation": 3}),
+                ("metrics@b", metrics(5)),
+            )
+        if len(asked) == 2:
+            return lines(
+                ("state@a", {"generation": 0}),
+                ("metrics@a", metrics(1)),
+                ("metrics@a", metrics(2, 3)),
+                ("state@b", {"generation": 4}),
+                ("metrics@b", metrics(1)),
+                ("status@b", {"state": "paused"}),
+                ("close@b", {"reason": "The run was deleted."}),
+            )
+        return {"status": 404, "body": "{}"}
+
+    bench.answer = answer
+    page = bench.open('<div id="stream"></div>', head=HTMX)
+    page.evaluate("""async () => {
+      const { RunsStream } = await import('/static/js/lib/runs-stream.js');
+      window.told = [];
+      const stream = new RunsStream(document.getElementById('stream'), ['a', 'b'], { views: 'metrics,plane', watch: 'w' });
+      for (const name of ['state', 'metrics', 'status', 'close', 'gone'])
+        stream.addEventListener(name, e => told.push([name, e.detail?.run ?? null, e.detail?.data.points?.train_loss ?? null]));
+      stream.open();
+    }""")
+    bench.until("told.at(-1)?.[0] === 'gone'")
+    assert asked[0].endswith("/api/events?run=a&run=b&views=metrics%2Cplane&watch=w")
+    assert page.evaluate("told") == [
+        ["state", "a", None],
+        ["metrics", "a", [1, 2]],
+        ["state", "b", None],
+        ["metrics", "b", [5]],
+        ["state", "a", None],
+        ["metrics", "a", []],
+        ["metrics", "a", [3]],
+        ["state", "b", None],
+        ["metrics", "b", [1]],
+        ["status", "b", None],
+        ["close", "b", None],
+        ["gone", None, None],
+    ]
+    bench.faults.clear()  # the browser itself reports the 404
+
+
 def test_a_watch_has_one_request_in_flight_and_sends_the_newest_wish(bench: Bench) -> None:
     page = bench.open("")
     page.evaluate("""async () => {
