@@ -161,6 +161,24 @@ class Huber(Loss):
         return shares_above_zero(logits)
 
 
+class AbsoluteError(Loss):
+    """`mean over outputs of |z − onehot|`: an error counts in proportion to its size, however large it is.
+
+    Its gradient is the error's sign, the same for one that is far off as for one that is near, and 0 where there is none
+    (a subgradient: |e| has a corner there). With one number to be met, what is best for all examples is their median.
+    """
+
+    def _costs_and_gradient(self, logits: Array, labels: Truth) -> tuple[Array, Array]:
+        errors, outputs = self._errors(logits, labels), len(logits)
+        costs: Array = np.abs(errors).sum(axis=0) / outputs
+        np.sign(errors, out=errors)
+        errors /= outputs
+        return costs, errors
+
+    def probabilities(self, logits: Array) -> Array:
+        return shares_above_zero(logits)
+
+
 class Hinge(Loss):
     """`Σ over wrong classes of max(0, z − z[label] + 1)`: the true class must lead every other by 1 (Weston, Watkins 1999).
 
@@ -227,6 +245,7 @@ LOSSES: Mapping[LossName, type[Loss]] = MappingProxyType(
         "half_squared_error": HalfSquaredError,
         "hinge": Hinge,
         "huber": Huber,
+        "absolute_error": AbsoluteError,
         "binary_cross_entropy": BinaryCrossEntropy,
     }
 )

@@ -131,7 +131,7 @@ def check_run(spec: RunSpec) -> None:
         )
     if classes == 0 and spec.loss not in REGRESSION_LOSSES:
         raise SpecError(
-            "This loss compares classes, and here a number is learned: choose the mean squared error or Huber's loss.",
+            "This loss compares classes, and here a number is learned: choose the squared error, Huber's loss or the absolute error.",
             field="/loss",
             code="loss_needs_classes",
         )

@@ -145,7 +145,19 @@ class Huber(MeanSquared):
         ]
 
 
-TAPED_LOSSES = ("softmax_cross_entropy", "mean_squared_error", "half_squared_error", "huber")
+class Absolute(MeanSquared):
+    """The gradient of `mean over outputs of |z − t|`: the sign of each difference."""
+
+    def calls(self, block: Array, gradients: Array) -> list[Call]:
+        share = np.asarray(self.share / self.outputs, self.dtype)
+        return [
+            (self._difference(1).dot, (block, gradients)),
+            (np.sign, (gradients, gradients)),
+            (np.multiply, (gradients, share, gradients)),
+        ]
+
+
+TAPED_LOSSES = ("softmax_cross_entropy", "mean_squared_error", "half_squared_error", "huber", "absolute_error")
 
 
 def taped_loss(spec: RunSpec, outputs: int, dtype: npt.DTypeLike, *, factor: float = 1.0) -> TapedLoss:
@@ -160,4 +172,6 @@ def taped_loss(spec: RunSpec, outputs: int, dtype: npt.DTypeLike, *, factor: flo
             return HalfSquared(outputs, share, dtype)
         case "huber":
             return Huber(outputs, share, dtype, spec.huber_delta)
+        case "absolute_error":
+            return Absolute(outputs, share, dtype)
     raise ValueError(f"There is no tape for {spec.loss}.")

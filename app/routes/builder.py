@@ -44,6 +44,7 @@ LOSS_TITLES = {
     "half_squared_error": "Half squared error, of 1 and −1",
     "hinge": "Hinge (support vector machine)",
     "huber": "Huber",
+    "absolute_error": "Absolute error",
     "binary_cross_entropy": "Binary cross-entropy, each class alone",
 }
 SETTINGS: Mapping[str, Field] = {

@@ -55,7 +55,7 @@ KINDS: Mapping[PageName, tuple[str, ...]] = {
 }
 LOSSES: Mapping[bool, tuple[str, ...]] = {  # whether a number is learned -> what may be minimised, the usual one first
     False: ("softmax_cross_entropy", "half_squared_error"),
-    True: ("mean_squared_error", "huber", "half_squared_error"),
+    True: ("mean_squared_error", "huber", "absolute_error", "half_squared_error"),
 }
 BASES: Mapping[PageName, RunSpec] = {
     "plane": RunSpec(

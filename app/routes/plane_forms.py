@@ -75,6 +75,7 @@ LOSS_TITLES = {
     "half_squared_error": "Squared, as in Playground",
     "mean_squared_error": "Mean squared error",
     "huber": "Huber",
+    "absolute_error": "Absolute error",
 }
 INITIALIZER_TITLES = {
     "automatic": "Automatic",

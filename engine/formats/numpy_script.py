@@ -48,6 +48,7 @@ _PROBABILITIES: dict[LossName, tuple[Function, ...]] = {
     "mean_squared_error": (plain.shares_above_zero,),
     "half_squared_error": (plain.halves_from_minus_one, plain.shares_above_zero),
     "huber": (plain.shares_above_zero,),
+    "absolute_error": (plain.shares_above_zero,),
 }
 """For each loss the function that makes probabilities of logits, and those that it calls."""
 

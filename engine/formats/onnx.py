@@ -229,7 +229,7 @@ def _add_probabilities(graph: Graph, loss: LossName, logits: str, outputs: int) 
             return graph.add("Softmax", logits, axis=1)
         case "binary_cross_entropy":  # log σ(z) = −log(1 + e^−z)
             return graph.add("Softmax", graph.add("Neg", graph.add("Softplus", graph.add("Neg", logits))), axis=1)
-        case "mean_squared_error" | "huber":
+        case "mean_squared_error" | "huber" | "absolute_error":
             return _add_shares(graph, graph.add("Relu", logits), outputs)
         case "half_squared_error":  # (o + 1) / 2, as far as it is above zero; the half is lost in the shares
             if outputs > 1:

@@ -45,6 +45,7 @@ _PROBABILITIES: dict[LossName, str] = {
     "mean_squared_error": _SHARES,
     "half_squared_error": "    z = (z + 1) / 2\n    if z.shape[1] == 1:\n        return torch.cat([z.clamp(0, 1), 1 - z.clamp(0, 1)], 1)\n" + _SHARES,
     "huber": _SHARES,
+    "absolute_error": _SHARES,
 }
 
 _AS_TENSOR = """    if not isinstance(images, torch.Tensor):

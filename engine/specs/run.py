@@ -27,12 +27,20 @@ from engine.specs.ranges import (
 from engine.specs.schedules import Constant, ScheduleSpec
 
 LossName: TypeAlias = Literal[
-    "softmax_cross_entropy", "mean_squared_error", "half_squared_error", "hinge", "huber", "binary_cross_entropy"
+    "softmax_cross_entropy",
+    "mean_squared_error",
+    "half_squared_error",
+    "hinge",
+    "huber",
+    "absolute_error",
+    "binary_cross_entropy",
 ]
 LIVE_FIELDS = ("name", "optimizer", "schedule", "clip_norm", "batch_size", "l1", "l2", "stop")
 """Of a run's fields those that may change while it goes on."""
 
-REGRESSION_LOSSES: frozenset[LossName] = frozenset({"mean_squared_error", "half_squared_error", "huber"})
+REGRESSION_LOSSES: frozenset[LossName] = frozenset(
+    {"mean_squared_error", "half_squared_error", "huber", "absolute_error"}
+)
 """Losses that can compare an output with a number; the others need classes."""
 
 InitializerName: TypeAlias = Annotated[

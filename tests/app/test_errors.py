@@ -115,7 +115,7 @@ async def test_an_unexpected_error_says_nothing_of_itself(caplog: pytest.LogCapt
         (
             {"loss": "anger"},
             "/loss",
-            "Loss must be one of: softmax_cross_entropy, mean_squared_error, half_squared_error, hinge, huber, binary_cross_entropy.",
+            "Loss must be one of: softmax_cross_entropy, mean_squared_error, half_squared_error, hinge, huber, absolute_error, binary_cross_entropy.",
         ),
         ({"schedule": {"name": "cosine", "steps": 0}}, "/schedule/steps", "Steps must be at least 1 and at most 1,000,000,000; it was 0."),
         ({"schedule": {"name": "cyclic"}}, "/schedule", None),

@@ -100,7 +100,9 @@ addresses = st.fixed_dictionaries(
             max_size=MOST_HIDDEN,
         ).map(",".join),
         "init": st.sampled_from(["automatic", "he_normal", "glorot_uniform", "playground", "zeros"]),
-        "loss": st.sampled_from(["softmax_cross_entropy", "half_squared_error", "mean_squared_error", "huber"]),
+        "loss": st.sampled_from(
+            ["softmax_cross_entropy", "half_squared_error", "mean_squared_error", "huber", "absolute_error"]
+        ),
         "optimizer": st.sampled_from(list(OPTIMIZER_SPECS)),
         "schedule": st.sampled_from(list(SCHEDULE_SPECS)),
         "batch": st.integers(1, 1024).map(str),

@@ -12,6 +12,7 @@ from engine.errors import ShapeError
 from engine.gradcheck import STEP, relative_error
 from engine.losses import (
     LOSSES,
+    AbsoluteError,
     BinaryCrossEntropy,
     Hinge,
     Huber,
@@ -73,6 +74,21 @@ def test_huber_hand_worked() -> None:
     assert gradient.tolist() == [[1 / 4, -2 / 4], [2 / 4, 0]]
 
 
+def test_absolute_error_hand_worked() -> None:
+    # Errors 1 and 5 of the first example, −3 and 0 of the second.
+    logits = np.array([[2.0, -3.0], [5.0, 1.0]])
+    value, gradient = AbsoluteError().loss_and_gradient(logits, np.array([0, 1]))
+    assert value == ((1 + 5) / 2 + 3 / 2) / 2
+    assert gradient.tolist() == [[1 / 4, -1 / 4], [1 / 4, 0]]
+
+
+def test_of_absolute_errors_the_median_costs_least() -> None:
+    numbers = np.array([1.0, 2.0, 4.0, 8.0, 100.0])
+    guesses = np.linspace(0, 100, 1001)
+    costs = [AbsoluteError().loss_and_gradient(np.full((1, 5), guess), numbers)[0] for guess in guesses]
+    assert guesses[int(np.argmin(costs))] == 4
+
+
 def test_a_wide_huber_is_half_the_squared_error() -> None:
     logits, labels = np.random.default_rng(0).normal(size=(4, 7)), np.arange(7) % 4
     value, gradient = Huber(1000).loss_and_gradient(logits, labels)
@@ -123,6 +139,11 @@ def torch_huber(outputs: np.ndarray, label: int) -> float:
     return sum(0.5 * e**2 if e < 1 else e - 0.5 for e in errors) / len(outputs)
 
 
+def torch_l1(outputs: np.ndarray, label: int) -> float:
+    """L1Loss: |x − y|, the mean over all elements."""
+    return sum(abs(x - (k == label)) for k, x in enumerate(outputs)) / len(outputs)
+
+
 def torch_bce_with_logits(outputs: np.ndarray, label: int) -> float:
     """BCEWithLogitsLoss: −[y log σ(x) + (1 − y) log (1 − σ(x))], the mean over all elements."""
     terms = [log(sigmoid(x)) if k == label else log(1 - sigmoid(x)) for k, x in enumerate(outputs)]
@@ -141,6 +162,7 @@ def torch_multi_margin(outputs: np.ndarray, label: int) -> float:
         ("softmax_cross_entropy", torch_cross_entropy),
         ("mean_squared_error", torch_mse),
         ("huber", torch_huber),
+        ("absolute_error", torch_l1),
         ("binary_cross_entropy", torch_bce_with_logits),
         ("hinge", torch_multi_margin),
     ],

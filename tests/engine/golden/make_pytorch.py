@@ -97,6 +97,8 @@ def costs(loss: specs.LossName, logits: torch.Tensor, labels: torch.Tensor) -> t
             return (logits - (2 * onehot - 1)).square().mean(dim=1) / 2
         case "huber":
             return functional.huber_loss(logits, onehot, reduction="none").mean(dim=1)
+        case "absolute_error":
+            return functional.l1_loss(logits, onehot, reduction="none").mean(dim=1)
         case "binary_cross_entropy":
             return functional.binary_cross_entropy_with_logits(logits, onehot, reduction="none").mean(dim=1)
     raise NotImplementedError(f"{loss} has no counterpart here yet")
