@@ -68,6 +68,10 @@ class Observer:
         found = self._run(inputs, {self._ends[layer] for layer in layers})
         return {layer: found[self._ends[layer]] for layer in layers}
 
+    def weighted_inputs(self, inputs: Array, layers: Collection[int]) -> dict[int, Array]:
+        """What the units of the dense `layers` take in for inputs (D, N), before their activation: each (units, N)."""
+        return self._run(inputs, set(layers))
+
     @np.errstate(over="ignore", invalid="ignore")
     def _run(self, inputs: Array, ends: Collection[int]) -> dict[int, Array]:
         """The outputs of the layers at `ends`, as new arrays (units, N)."""
