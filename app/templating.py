@@ -48,10 +48,10 @@ def fixed(value: float, digits: int = 2) -> str:
 
 
 def significant(value: float) -> str:
-    """Three significant digits: 3,460 · 21.5 · 0.0683 · 1.2×10⁻⁵."""
+    """Three significant digits: 3,460 · 21.5 · 0.0683 · 1.2×10⁻⁵ · 3.4×10⁸."""
     size = abs(value)
     power = math.floor(math.log10(size)) if size else 0
-    if size and size < 1e-4:
+    if size and not 1e-4 <= size < 1e7:
         return f"{fixed(value / 10**power, 1)}×10{str(power).translate(SUPERSCRIPTS)}"
     return fixed(value, min(6, max(0, 2 - power)) if size else 0)
 
@@ -91,6 +91,15 @@ def shape(dimensions: Sequence[int]) -> str:
     return "×".join(str(n) for n in dimensions)
 
 
+def shown(value: float | str, digits: int | None = None) -> str:
+    """A setting beside its slider: whole numbers whole, others with three significant digits or as many as are asked for."""
+    if isinstance(value, str):
+        return value
+    if digits is None and float(value).is_integer():
+        return fixed(value, 0)
+    return figure(value, "number", digits)
+
+
 def plain_number(value: float) -> str:
     """A number as a person types it into a field: 0.00005, 1, 1e-08."""
     text = format(Decimal(repr(value)), "f" if not value or abs(value) >= 1e-7 else "")
@@ -106,7 +115,7 @@ environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-environment.filters.update(figure=figure, shape=shape, plain=plain_number)
+environment.filters.update(figure=figure, shape=shape, plain=plain_number, shown=shown, log10=math.log10)
 environment.globals["build_id"] = build_id
 environment.globals["ui"] = environment.get_template("_ui.html").module
 

@@ -72,11 +72,11 @@ interface Run {
   [field: string]: unknown;
 }
 
-/** The part of uPlot that the loss chart uses. */
+/** The part of uPlot that the charts use. */
 interface UPlot {
   root: HTMLElement; over: HTMLElement; ctx: CanvasRenderingContext2D;
   bbox: { left: number; top: number; width: number; height: number };
-  cursor: { idx?: number | null }; select: { left: number; width: number };
+  cursor: { idx?: number | null; left?: number }; select: { left: number; width: number };
   scales: Record<string, { min?: number; max?: number }>;
   setData(data: (number | null)[][], resetScales?: boolean): void;
   setSize(size: { width: number; height: number }): void;
@@ -86,7 +86,11 @@ interface UPlot {
   valToPos(value: number, scale: string, canvas?: boolean): number;
   redraw(): void; destroy(): void;
 }
-type UPlotConstructor = new (options: object, data: (number | null)[][], target: HTMLElement) => UPlot;
+interface UPlotConstructor {
+  new (options: object, data: (number | null)[][], target: HTMLElement): UPlot;
+  /** Tables of x and y -> one x, and each y with gaps where it has none. */
+  join(tables: number[][][]): (number | null)[][];
+}
 
 /** The part of htmx 4 that the page calls by itself. */
 interface Htmx { ajax(verb: string, path: string, options: object): Promise<unknown>; process(element: Element): void }

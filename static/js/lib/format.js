@@ -27,16 +27,19 @@ export function fixed(value, digits = 2) {
   return text.startsWith("-") ? (/[1-9]/.test(text) ? MINUS + text.slice(1) : text.slice(1)) : text;
 }
 
+/** @param {number} power */
+export const superscript = power => [...String(power)].map(c => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]).join("");
+
 /**
- * Three significant digits, as read-outs have them: 3,460 · 21.5 · 0.0683 · 1.2×10⁻⁵.
+ * Three significant digits, as read-outs have them: 3,460 · 21.5 · 0.0683 · 1.2×10⁻⁵ · 3.4×10⁸.
  * @param {number | null | undefined} value
  */
 export function significant(value) {
   if (value == null || !Number.isFinite(value)) return NONE;
   const size = Math.abs(value);
-  if (size !== 0 && size < 1e-4) {
+  if (size !== 0 && (size < 1e-4 || size >= 1e7)) {
     const power = Math.floor(Math.log10(size));
-    return `${fixed(value / 10 ** power, 1)}×10${[...String(power)].map(c => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]).join("")}`;
+    return `${fixed(value / 10 ** power, 1)}×10${superscript(power)}`;
   }
   return fixed(value, size === 0 ? 0 : Math.max(0, Math.min(6, 2 - Math.floor(Math.log10(size)))));
 }
