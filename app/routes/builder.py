@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from app.errors import Unprocessable
+from app.figures import figure
 from app.routes.forms import LABELS, OPTIMIZER_TITLES, RARE, Field, FieldError, fields_of
 from app.routes.network_text import write_network
-from app.templating import figure, shape
+from app.templating import shape
 from engine.errors import SpecError
 from engine.shapes import LayerPlan, LayerProblem, check_run, preview
 from engine.specs import LAYER_SPECS, MAX_LAYERS, OPTIMIZER_SPECS, LayerSpec, MnistSpec, RunSpec

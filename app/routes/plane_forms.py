@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from app.figures import figure
 from app.routes.experiment import (
     KINDS,
     LOSSES,
@@ -27,7 +28,6 @@ from app.routes.experiment import (
 )
 from app.routes.experiment_texts import ACTIVATIONS, MOST_HIDDEN, MOST_UNITS, unpacked
 from app.routes.forms import OPTIMIZER_TITLES, Field
-from app.templating import figure
 from engine.specs import (
     LIVE_FIELDS,
     MANY_CLASSES,

@@ -16,11 +16,12 @@ from fastapi import FastAPI
 
 from app import deps, problems
 from app.errors import Conflict
+from app.figures import figure
 from app.routes import network, pages, runs
 from app.routes.builder import typed_layers
 from app.routes.forms import fields_of
 from app.settings import Settings
-from app.templating import ROOT, figure, plain_number
+from app.templating import ROOT, plain_number
 from engine.presets import PRESETS
 from engine.specs import LAYER_SPECS, Adam, AdamW, Dense, RunSpec, tagged
 from tests.app.pages_fixture import RUN_ID, FakeRuns, run_document

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
-from app.templating import figure
+from app.figures import figure
 from tests.browser.elements.conftest import Bench
 
 pytestmark = pytest.mark.browser
