@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Request
 
 from app.services.datasets import Datasets
+from app.services.labs import Labs
 from app.services.runs import Runs
 from app.settings import Settings
 
@@ -21,6 +22,11 @@ def datasets(request: Request) -> Datasets:
     return service
 
 
+def labs(request: Request) -> Labs:
+    service: Labs = request.app.state.labs
+    return service
+
+
 def settings(request: Request) -> Settings:
     chosen: Settings = request.app.state.settings
     return chosen
@@ -28,6 +34,7 @@ def settings(request: Request) -> Settings:
 
 RunsService = Annotated[Runs, Depends(runs)]
 DatasetsService = Annotated[Datasets, Depends(datasets)]
+LabsService = Annotated[Labs, Depends(labs)]
 SettingsInUse = Annotated[Settings, Depends(settings)]
 
 RunId = Annotated[str, Path(pattern="^[a-z0-9]{16}$", description="The run's id.")]

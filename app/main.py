@@ -13,13 +13,14 @@ from starlette.types import ASGIApp
 
 from app import __version__, problems
 from app.answers import FieldProblem, ProblemAnswer
-from app.routes import docs, network, pages, plane, stream
+from app.routes import docs, labs, network, pages, plane, stream
 from app.routes import runs as run_pages
 from app.routes.api import catalogue, points, predictions, runs
 from app.routes.bodies import BODIES_A_TURN
 from app.routes.stream import Streams
 from app.security import Bodies, Guard
 from app.services.datasets import Datasets
+from app.services.labs import Labs
 from app.services.runs import Runs
 from app.settings import Settings
 from app.store.database import Database
@@ -64,6 +65,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = runs_service or Runs(Pool(settings), Database(settings.data), settings)
         app.state.runs = service
+        app.state.labs = Labs(service, service.store)
         await service.start()
         try:
             yield
@@ -94,7 +96,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
     problems.install(app)
     for router in (runs.router, predictions.router, points.router, runs.models, catalogue.router, stream.router):
         app.include_router(router)
-    for router in (docs.router, pages.router, plane.router, run_pages.router, network.router):
+    for router in (docs.router, pages.router, plane.router, run_pages.router, network.router, labs.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     return app

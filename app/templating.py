@@ -20,10 +20,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments import render_block
 
+from app.figures import figure, fixed
+
 ROOT = Path(__file__).resolve().parent.parent
-NO_VALUE = "–"
-THIN = "\u2009"
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @cache
@@ -39,48 +38,6 @@ def build_id() -> str:
 
 
 # ---- Figures as text ---------------------------------------------------------------------------------------------------
-
-
-def fixed(value: float, digits: int = 2) -> str:
-    """With a fixed count of digits after the point; −0.00 is written 0.00."""
-    text = f"{value:,.{digits}f}"
-    return text.replace("-", "−" if any(digit in text for digit in "123456789") else "")
-
-
-def significant(value: float) -> str:
-    """Three significant digits: 3,460 · 21.5 · 0.0683 · 1.2×10⁻⁵ · 3.4×10⁸."""
-    size = abs(value)
-    power = math.floor(math.log10(size)) if size else 0
-    if size and not 1e-4 <= size < 1e7:
-        return f"{fixed(value / 10**power, 1)}×10{str(power).translate(SUPERSCRIPTS)}"
-    return fixed(value, min(6, max(0, 2 - power)) if size else 0)
-
-
-def duration(value: float) -> str:
-    """21 s · 3 min 20 s · 2 h 5 min."""
-    if value < 60:
-        return f"{fixed(value, 1 if value < 10 else 0)}{THIN}s"
-    minutes, seconds = divmod(round(value), 60)
-    if minutes < 60:
-        return f"{minutes}{THIN}min {seconds}{THIN}s"
-    return f"{minutes // 60}{THIN}h {minutes % 60}{THIN}min"
-
-
-def figure(value: float | None, style: str = "number", digits: int | None = None) -> str:
-    """A figure as it stands on the page; `style` and `digits` are the element's data-format and data-digits."""
-    if value is None or not math.isfinite(value):
-        return NO_VALUE
-    match style:
-        case "integer":
-            return fixed(value, 0)
-        case "percent":
-            return f"{fixed(100 * value, 1 if digits is None else digits)}{THIN}%"
-        case "ms":
-            return f"{fixed(value, 2 if digits is None else digits)}{THIN}ms"
-        case "seconds":
-            return duration(value)
-        case _:
-            return significant(value) if digits is None else fixed(value, digits)
 
 
 def shape(dimensions: Sequence[int]) -> str:

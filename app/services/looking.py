@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from app.channel import ROWS_PER_EVENT
@@ -12,9 +13,9 @@ from app.services.live import LiveRuns
 from app.services.points import points_csv, points_json
 from app.settings import Limits
 from app.wire.points import Points, no_points
-from app.workers.messages import Boundary, Evaluate, Export, ListExamples, Predict, ReadLayer
+from app.workers.messages import Boundary, Compute, Evaluate, Export, ListExamples, Look, Predict, ReadLayer
 from engine.formats import FormatName
-from engine.specs import MnistSpec, PointsSpec, Split
+from engine.specs import MnistSpec, PointsSpec, RunSpec, Split
 
 Json: TypeAlias = dict[str, Any]
 Jsons: TypeAlias = list[Json]
@@ -33,6 +34,19 @@ class LookingAtRuns:
     async def spec(self, id: str) -> Json:
         """All that the run is made of; a table's values are part of it."""
         return values_of((await self._live.find(id)).spec)
+
+    async def run_spec(self, id: str) -> RunSpec:
+        return (await self._live.find(id)).spec
+
+    async def look(self, id: str, function: Callable[..., Any] | None, arguments: tuple[Any, ...]) -> Json:
+        """Where the run stands this moment, and what the function says about it in its worker."""
+        held = await self._live.find(id)
+        answer: Json = await self._live.ask(held, Look(run=id, function=function, arguments=arguments))
+        return answer
+
+    async def compute(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """What the function answers in a worker, beside the runs."""
+        return await self._live.command(Compute(function=function, arguments=arguments))
 
     async def metrics(self, id: str) -> Json:
         """All points as columns, assembled piece by piece so that nobody has to wait for a long history."""

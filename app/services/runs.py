@@ -55,21 +55,21 @@ class Runs(LookingAtRuns):
 
     def __init__(self, pool: Pool, store: Database, settings: Settings) -> None:
         super().__init__(LiveRuns(pool, store, settings.limits), settings.limits)
-        self._pool, self._store = pool, store
+        self._pool, self.store = pool, store
         self._watching = Watching(self._live, pool, settings.limits)
-        self._stored = 0
+        self.stored = 0
         self._keys: dict[str, asyncio.Lock] = {}
         self._first_visit = asyncio.Lock()
 
     async def start(self) -> None:
         """Raises StartupError when the data folder cannot be used."""
-        await asyncio.to_thread(self._store.open)
-        self._stored = await self._store.call(rows.count)
+        await asyncio.to_thread(self.store.open)
+        self.stored = await self.store.call(rows.count)
         await self._live.start()
 
     async def close(self) -> None:
         await self._live.close()
-        await asyncio.to_thread(self._store.close)
+        await asyncio.to_thread(self.store.close)
 
     def end_streams(self, reason: str = "The server is stopping.") -> None:
         self._live.end_streams(reason)
@@ -81,7 +81,7 @@ class Runs(LookingAtRuns):
             "version": __version__,
             "workers": sum(worker.ready for worker in self._pool.workers),
             "runs": self._live.running,
-            "notice": self._store.notice,
+            "notice": self.store.notice,
         }
 
     # ---- Creating and finding --------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ class Runs(LookingAtRuns):
         lock = self._keys.setdefault(idempotency_key, asyncio.Lock())
         try:
             async with lock:
-                if (earlier := await self._store.call(rows.find_key, idempotency_key)) is None:
+                if (earlier := await self.store.call(rows.find_key, idempotency_key)) is None:
                     return await self._create(spec, state, idempotency_key, digest)
         finally:
             if not lock.locked():
@@ -138,14 +138,14 @@ class Runs(LookingAtRuns):
 
     async def _insert(self, stored: StoredRun, key: str | None, digest: str) -> None:
         """On the disk before anybody is told; a disk that takes nothing gets it later, and the notice says so."""
-        self._stored += 1
+        self.stored += 1
         try:
-            await self._store.call(rows.insert_with_key, stored, key, digest)
+            await self.store.call(rows.insert_with_key, stored, key, digest)
         except StoreUnavailableError:
-            self._store.post(rows.insert_with_key, stored, key, digest)
+            self.store.post(rows.insert_with_key, stored, key, digest)
 
     def _check_room(self) -> None:
-        if self._stored >= self._limits.runs_stored:
+        if self.stored >= self._limits.runs_stored:
             raise Conflict(
                 f"{self._limits.runs_stored:,} runs are kept already. Delete one to make room.", code="too_many_runs"
             )
@@ -158,7 +158,7 @@ class Runs(LookingAtRuns):
                 raise BadRequest("This cursor is not one that a list has given.", code="bad_cursor")
             before = int(cursor)
         limit = max(1, min(limit, self._limits.page))
-        page = await self._store.call(rows.newest, limit + 1, before)
+        page = await self.store.call(rows.newest, limit + 1, before)
         items = [self._present(stored) for stored in page[:limit]]
         return {"items": items, "next": str(page[limit - 1].number) if len(page) > limit else None}
 
@@ -171,7 +171,7 @@ class Runs(LookingAtRuns):
 
     async def current(self, dataset: str) -> Json | None:
         """The newest run on such a dataset, if there is any."""
-        newest = await self._store.call(rows.newest_of, dataset)
+        newest = await self.store.call(rows.newest_of, dataset)
         return self._present(newest) if newest else None
 
     async def first(self, spec: RunSpec) -> Json:
@@ -188,8 +188,8 @@ class Runs(LookingAtRuns):
         except Problem as problem:
             log.warning("the checkpoints of run %s may be left on the disk: %s", id, problem.detail)
         self._live.drop(held)
-        self._stored -= 1
-        self._store.post(rows.delete, id)
+        self.stored -= 1
+        self.store.post(rows.delete, id)
 
     # ---- Commands ----------------------------------------------------------------------------------------------------------
 

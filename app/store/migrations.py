@@ -44,4 +44,17 @@ TEST_LOSS = """
 ALTER TABLE metrics ADD COLUMN test_loss REAL;
 """
 
-MIGRATIONS: tuple[str, ...] = (RUNS, TEST_LOSS)
+SOLVED = """
+CREATE TABLE solved (
+    visitor TEXT NOT NULL,
+    lab TEXT NOT NULL,
+    task TEXT NOT NULL,
+    query TEXT NOT NULL,                       -- the settings in which it was solved, as an address says them
+    at TEXT NOT NULL,                          -- how many updates each run had done, with points between them
+    note TEXT NOT NULL,
+    solved TEXT NOT NULL,                      -- when
+    PRIMARY KEY (visitor, lab, task)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (RUNS, TEST_LOSS, SOLVED)

@@ -7,6 +7,7 @@ finished bytes of the stream: encoded once, in the worker, and only passed on by
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -162,6 +163,27 @@ class Boundary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Answer: where the run stands, and what `function(trainer, *arguments)` says about it, worked out between updates.
+
+    The function is a generator function of a module, and yields every few milliseconds; None: nothing is asked but where.
+    """
+
+    run: str
+    function: Callable[..., Any] | None = None
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    """Answer: `function(*arguments)`, worked out by any worker beside its runs; it may be a generator function, too."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
     """Answer: file name, media type and bytes."""
 
@@ -209,6 +231,8 @@ Command: TypeAlias = (
     | Evaluate
     | ListExamples
     | Boundary
+    | Look
+    | Compute
     | Export
     | SetWatch
     | Lend

@@ -25,7 +25,7 @@ from typing import Any
 
 from app.settings import Settings
 from app.workers.exits import WorkerExit, classify
-from app.workers.messages import Answer, Command, Notification, Ready, Refusal, Request, Shutdown
+from app.workers.messages import Answer, Command, Compute, Notification, Ready, Refusal, Request, Shutdown
 from app.workers.process import ONE_THREAD, Pulse, main
 
 log = logging.getLogger(__name__)
@@ -176,9 +176,12 @@ class Pool:
         self._home(command).outbox.put(Request(0, command))
 
     def _home(self, command: Command) -> Worker:
-        if command.run not in self._homes:
+        if isinstance(command, Compute):
+            worker = min(self.workers, key=lambda worker: (not worker.ready, len(worker.waiting)))
+        elif command.run in self._homes:
+            worker = self.workers[self._homes[command.run]]
+        else:
             raise WorkerDiedError
-        worker = self.workers[self._homes[command.run]]
         if len(worker.waiting) > MOST_UNANSWERED or worker.outbox.qsize() > MOST_UNANSWERED:
             raise PoolBusyError
         return worker

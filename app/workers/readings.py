@@ -11,7 +11,7 @@ from app.wire.arrays import nested, pack_image, unpack_ink
 from app.wire.arrays import numbers as listed
 from app.workers.frames import find_example, numbers, top_classes
 from app.workers.live_run import LiveRun, Task
-from app.workers.messages import Boundary, Evaluate, ListExamples, Predict, ReadLayer
+from app.workers.messages import Boundary, Evaluate, ListExamples, Look, Predict, ReadLayer
 from app.workers.recorder import finite
 from engine.arrays import Array
 from engine.datasets.base import LabelledImages
@@ -71,6 +71,23 @@ def read_layer(run: LiveRun, command: ReadLayer) -> dict[str, Any]:
         array = arrays.get(name)
         values[name] = None if array is None or not np.isfinite(array).all() else nested(array)
     return values
+
+
+MOST_PARAMETERS = 500
+"""Of a network that is told in full."""
+
+
+def look(run: LiveRun, command: Look) -> Task:
+    """Where the run stands, its parameters if they are few, and `seen`: what the function says.
+
+    Between the portions of the function the run trains on; only what it says before its first yield is of that very moment.
+    """
+    trainer = run.trainer
+    stands = run.snapshot()
+    few = trainer.network.parameters.size <= MOST_PARAMETERS
+    stands["parameters"] = numbers(trainer.network.parameters) if few else None
+    stands["seen"] = {} if command.function is None else (yield from command.function(trainer, *command.arguments))
+    return stands
 
 
 def evaluation(run: LiveRun, split: Split, crops: int | None) -> Task:

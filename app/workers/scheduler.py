@@ -15,12 +15,14 @@ from time import monotonic, perf_counter
 from typing import Any
 
 from app.workers import files, readings
+from app.workers.errand import Errand
 from app.workers.live_run import LiveRun, fits
 from app.workers.messages import (
     Answer,
     Boundary,
     Change,
     Command,
+    Compute,
     Discard,
     EndWatch,
     Evaluate,
@@ -28,6 +30,7 @@ from app.workers.messages import (
     Import,
     Lend,
     ListExamples,
+    Look,
     Notification,
     Open,
     Predict,
@@ -77,7 +80,8 @@ class Scheduler:
     ) -> None:
         self._inbox, self._send, self._pulse, self._folder = inbox, send, pulse, folder
         self._runs: dict[str, LiveRun] = {}
-        self._turns: list[LiveRun] = []
+        self._turns: list[LiveRun | Errand] = []
+        self._errands: list[Errand] = []
         self._images: ImageDataset | None = None
 
     def run(self) -> None:
@@ -86,7 +90,7 @@ class Scheduler:
         while True:
             self._beat("")
             if not self._turns:
-                self._turns = [run for run in self._runs.values() if run.busy]
+                self._turns = [*(run for run in self._runs.values() if run.busy), *self._errands]
             message = self._next_message(wait=0.0 if self._turns else self._rest())
             if isinstance(message, Shutdown):
                 self._save_all()
@@ -94,7 +98,11 @@ class Scheduler:
             if isinstance(message, Request):
                 self._serve(message)
             elif self._turns:
-                self._give_slice(self._turns.pop(0))
+                turn = self._turns.pop(0)
+                if isinstance(turn, Errand):
+                    self._go_on_with(turn)
+                else:
+                    self._give_slice(turn)
 
     def _rest(self) -> float:
         """Seconds until the next run has something to do; a sign of life comes sooner than the server misses one."""
@@ -127,6 +135,14 @@ class Scheduler:
             run.after_slice()
         except Exception as error:
             self._give_up(run, error)
+
+    def _go_on_with(self, errand: Errand) -> None:
+        """One portion of it; when it is done, or cannot be done, whoever asked is told."""
+        self._beat("", START_ALLOWANCE)
+        message = errand.go_on(until=monotonic() + SLICE_SECONDS, interrupted=lambda: not self._inbox.empty())
+        if message is not None:
+            self._errands.remove(errand)
+            self._send(message)
 
     def _give_up(self, run: LiveRun, error: Exception) -> None:
         """A fault of the program in one run stops that run; the others go on."""
@@ -177,6 +193,9 @@ class Scheduler:
                     gone.drop_tasks("The run was deleted.")
                 Saves(self._folder / command.run).remove()
                 return True, None
+            case Compute(function=function, arguments=arguments):
+                self._errands.append(Errand(number, function, arguments))
+                return False, None
         if command.run not in self._runs:
             raise ConflictError("The run is being put away; ask again.")
         run = self._runs[command.run]
@@ -211,6 +230,9 @@ class Scheduler:
                 return True, readings.read_layer(run, command)
             case Boundary():
                 return True, readings.boundary(run, command)
+            case Look():
+                run.add_task(number, readings.look(run, command))
+                return False, None
             case Export(format=format):
                 return True, files.export(run.trainer.state(), format)
             case SetWatch(watch=watch, value=value):

@@ -71,6 +71,6 @@ listen(command => {
 
 hint();
 /** @type {Record<string, string>} */
-const PAGES = { digits: "./pages/digits.js", plane: "./pages/plane.js", curve: "./pages/plane.js" };
+const PAGES = { digits: "./pages/digits.js", plane: "./pages/plane.js", curve: "./pages/plane.js", lab: "./pages/lab.js" };
 const module = PAGES[document.body.dataset.page ?? ""];
 if (module && document.getElementById("stream")) await import(module);

@@ -5,6 +5,9 @@
 
 import { Problem, request } from "./api.js";
 
+/** One id a page load: two tabs must not steer each other's pictures, and a duplicated tab copies sessionStorage. */
+export const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), b => (b % 36).toString(36)).join("");
+
 /** @template {object} Value what the server can be asked to show, as the pages' modules say */
 export class Watch extends EventTarget {
   #busy = false;
@@ -12,11 +15,10 @@ export class Watch extends EventTarget {
   #known = false;
   #retry = 0;
 
-  /** @param {string} run id of the run @param {Value} value what is looked at first */
-  constructor(run, value) {
+  /** @param {string} run id of the run @param {Value} value what is looked at first @param {string} [id] one that several runs share */
+  constructor(run, value, id = newId()) {
     super();
-    // One id a page load: two tabs must not steer each other's pictures, and a duplicated tab copies sessionStorage.
-    this.id = Array.from(crypto.getRandomValues(new Uint8Array(16)), b => (b % 36).toString(36)).join("");
+    this.id = id;
     this.path = `/api/runs/${run}/watches/${this.id}`;
     this.value = value;
   }

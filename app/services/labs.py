@@ -1,0 +1,220 @@
+"""The labs' use cases: bring a lab's runs to what its settings say, look at them, work out its figures, check its tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from app.errors import Conflict, NotFound, Unprocessable
+from app.labs.lesson import LONGEST_PATH, Json, Lab, RunState, Verdict
+from app.labs.settings import query
+from app.services.changes import RunChanges
+from app.services.live import utc_now
+from app.services.runs import Runs
+from app.store import solved as rows
+from app.store.database import Database
+from app.store.solved import Solved
+from engine.specs import RunSpec
+from engine.validation import checked
+
+Command: TypeAlias = Literal["open", "look", "train", "pause", "step", "reset"]
+COMMANDS: tuple[Command, ...] = ("open", "look", "train", "pause", "step", "reset")
+AT_ONCE = 1_000
+"""Updates of one command; a longer path is walked in several."""
+ATTEMPTS = 10
+ENDED = frozenset({"finished", "diverged"})
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A lab as it is now for one visitor: where its runs stand, what its figure shows, how far its tasks are."""
+
+    lab: Lab
+    settings: Any
+    ids: Mapping[str, str]
+    runs: Mapping[str, RunState]
+    figures: Json
+    verdicts: Mapping[str, Verdict]
+    solved: Mapping[str, Solved]
+
+    @property
+    def at(self) -> str:
+        """Updates done, as the address says them: one number for each run with points between them."""
+        return at_text(self.runs)
+
+
+class Labs:
+    """Between the lessons, the runs and the store."""
+
+    def __init__(self, runs: Runs, store: Database) -> None:
+        self._runs, self._store = runs, store
+
+    async def visit(
+        self,
+        lab: Lab,
+        settings: Any,
+        *,
+        ids: Mapping[str, str],
+        visitor: str,
+        command: Command = "look",
+        count: int = 1,
+        at: str = "",
+    ) -> Visit:
+        """Carry out the command and say how the lab stands then. Runs that the page does not have yet are made."""
+        ids = await self.equip(lab, settings, ids, command=command, at=at)
+        await asyncio.gather(*(self._command(id, command, count) for id in ids.values()))
+        runs = await self.look(lab, settings, ids)
+        figures = await self.figures(lab, settings, runs)
+        verdicts = check(lab, settings, figures, runs)
+        await self._remember(lab, settings, runs, verdicts, visitor)
+        return Visit(lab, settings, ids, runs, figures, verdicts, await self.solved_in(lab, visitor))
+
+    async def show(self, lab: Lab, settings: Any, visitor: str | None) -> Visit:
+        """A lab without runs as it is, for one who has asked for nothing yet; nothing is remembered."""
+        figures = await self.figures(lab, settings, {})
+        return Visit(
+            lab, settings, {}, {}, figures, check(lab, settings, figures, {}), await self.solved_in(lab, visitor)
+        )
+
+    # ---- Runs ----------------------------------------------------------------------------------------------------------------
+
+    async def equip(
+        self, lab: Lab, settings: Any, ids: Mapping[str, str], *, command: Command, at: str
+    ) -> dict[str, str]:
+        """Every run of the lab with the spec that the settings want; one whose spec is another begins again with it."""
+        wanted = {name: checked(spec) for name, spec in lab.runs(settings).items()}
+        steps = at_numbers(at, len(wanted)) if command == "open" and at else None
+        return {
+            name: await self._equip(lab, spec, ids.get(name), command, None if steps is None else steps[place])
+            for place, (name, spec) in enumerate(wanted.items())
+        }
+
+    async def _equip(self, lab: Lab, spec: RunSpec, id: str | None, command: Command, steps: int | None) -> str:
+        run = None if id is None else await self._find(id)
+        if run is None or id is None:
+            run = await self._runs.create(spec, state="paused")
+            id = str(run["id"])
+            if lab.speed is not None:
+                await self._runs.change(id, RunChanges(updates_per_second=lab.speed))
+            goes_on = lab.plays and command == "open"
+        else:
+            held = await self._runs.run_spec(id)
+            if steps is None and replace(held, stop=spec.stop) == spec:
+                return id
+            goes_on = run["state"] == "running" or (lab.plays and run["state"] in ENDED)
+            if steps is not None and run["state"] == "running":
+                await self._runs.change(id, RunChanges(state="paused"))
+            await self._runs.respec(id, spec, keep="nothing")
+        if steps is not None:
+            await self.walk(id, steps)
+        elif goes_on:
+            await self._runs.change(id, RunChanges(state="running"))
+        return id
+
+    async def _find(self, id: str) -> Json | None:
+        try:
+            return await self._runs.get(id)
+        except NotFound:
+            return None
+
+    async def walk(self, id: str, steps: int) -> None:
+        """That many updates of a paused run, as far as it can be trained."""
+        try:
+            for begun in range(0, steps, AT_ONCE):
+                await self._runs.step(id, min(AT_ONCE, steps - begun))
+        except Conflict:
+            return  # it diverged or reached its end on the way, as it did the first time
+
+    async def _command(self, id: str, command: Command, count: int) -> None:
+        state = (await self._runs.get(id))["state"]
+        try:
+            match command:
+                case "train" if state != "running":
+                    await self._runs.change(id, RunChanges(state="running"))
+                case "pause" if state == "running":
+                    await self._runs.change(id, RunChanges(state="paused"))
+                case "step":
+                    if state == "running":
+                        await self._runs.change(id, RunChanges(state="paused"))
+                    await self._runs.step(id, count)
+                case "reset":
+                    if state == "running":
+                        await self._runs.change(id, RunChanges(state="paused"))
+                    await self._runs.reset(id)
+        except Conflict:
+            return  # of several runs one may have ended already; its state says so
+
+    # ---- What is there -------------------------------------------------------------------------------------------------------
+
+    async def look(self, lab: Lab, settings: Any, ids: Mapping[str, str]) -> dict[str, RunState]:
+        states = await asyncio.gather(*(self._look(lab, settings, name, id) for name, id in ids.items()))
+        return dict(zip(ids, states, strict=True))
+
+    async def _look(self, lab: Lab, settings: Any, name: str, id: str) -> RunState:
+        arguments = (settings, name) if lab.look else ()
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                stands = await self._runs.look(id, lab.look, arguments)
+            except Conflict:
+                if not left:
+                    raise
+            else:
+                break
+        parameters = stands["parameters"]
+        known = {key: stands[key] for key in ("step", "examples", "epoch", "seconds", "state", "metrics", "seen")}
+        return RunState(**known, parameters=None if parameters is None else tuple(parameters))
+
+    async def figures(self, lab: Lab, settings: Any, runs: Mapping[str, RunState]) -> Json:
+        figures: Json = await self._runs.compute(lab.figures, (settings, runs))
+        return figures
+
+    # ---- What was solved -------------------------------------------------------------------------------------------------------
+
+    async def _remember(
+        self,
+        lab: Lab,
+        settings: Any,
+        runs: Mapping[str, RunState],
+        verdicts: Mapping[str, Verdict],
+        visitor: str,
+    ) -> None:
+        for name, verdict in verdicts.items():
+            if verdict.solved:
+                solution = Solved(lab.name, name, query(settings), at_text(runs), verdict.note, utc_now())
+                await self._store.call(rows.add, visitor, solution)
+
+    async def solved_in(self, lab: Lab, visitor: str | None) -> dict[str, Solved]:
+        return {item.task: item for item in await self.solved(visitor) if item.lab == lab.name}
+
+    async def solved(self, visitor: str | None) -> list[Solved]:
+        """All that this visitor has solved, oldest first."""
+        return [] if visitor is None else await self._store.call(rows.of, visitor)
+
+    async def forget(self, visitor: str, lab: Lab | None = None) -> None:
+        """As if nothing had been solved, in one lab or in all."""
+        await self._store.call(rows.forget, visitor, lab.name if lab else None)
+
+
+def check(lab: Lab, settings: Any, figures: Json, runs: Mapping[str, RunState]) -> dict[str, Verdict]:
+    """Every task held against what is there."""
+    return {task.name: task.check(settings, figures, runs) for task in lab.tasks}
+
+
+def at_text(runs: Mapping[str, RunState]) -> str:
+    return ".".join(str(run.step) for run in runs.values())
+
+
+def at_numbers(text: str, count: int) -> list[int]:
+    """One number of updates for each of `count` runs. Unprocessable when it is anything else."""
+    parts = text.split(".")
+    if len(parts) != count or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise Unprocessable(
+            f"“at” says how many updates each run has done: {count} whole numbers with points between them.",
+            field="/at",
+        )
+    numbers = [int(part) for part in parts]
+    if max(numbers, default=0) > LONGEST_PATH:
+        raise Unprocessable(f"A link can ask for at most {LONGEST_PATH:,} updates.", field="/at")
+    return numbers
