@@ -46,6 +46,13 @@ class Loss(ABC):
         gradient /= count
         return loss, gradient
 
+    @np.errstate(over="ignore", invalid="ignore")
+    def costs(self, logits: Array, labels: Truth, weights: Array | None = None) -> Array:
+        """What each example costs, (N,), of which the loss is the mean."""
+        self.loss_and_gradient(logits, labels, weights)  # for its checks and its buffers
+        costs = self._costs_and_gradient(logits, labels)[0]
+        return costs.copy() if weights is None else weights * costs
+
     @abstractmethod
     def _costs_and_gradient(self, logits: Array, labels: Truth) -> tuple[Array, Array]:
         """What each example costs, (N,), and how it changes with the example's logits, (K, N) in `_gradient`."""

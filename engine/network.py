@@ -106,6 +106,11 @@ class Network:
 
         A network with dropout needs `rng` when `training`. ShapeError when the inputs do not fit.
         """
+        self.begin(training=training, rng=rng)
+        return self._training.forward(self._as_inputs(inputs))
+
+    def begin(self, *, training: bool, rng: np.random.Generator | None) -> None:
+        """Tell the layers that act differently while `training` what the next forward pass is for."""
         for layer in self.layers:
             if isinstance(layer, Dropout):
                 if training and rng is None:
@@ -113,7 +118,6 @@ class Network:
                 layer.rng = rng if training else None
             elif isinstance(layer, BatchNormalization):
                 layer.training = training
-        return self._training.forward(self._as_inputs(inputs))
 
     @np.errstate(over="ignore", invalid="ignore")
     def backward(self, logit_gradients: Array, *, add: bool = False) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isfinite, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -383,7 +383,7 @@ class Trainer:
         )
 
     @classmethod
-    def from_state(cls, state: TrainerState, dataset: Dataset, *, clock: Callable[[], float] = no_clock) -> Trainer:
+    def from_state(cls, state: TrainerState, dataset: Dataset, *, clock: Callable[[], float] = no_clock) -> Self:
         """A trainer that goes on exactly where the one of `state` was."""
         trainer = cls(state.spec, dataset, clock=clock)
         trainer.restore(state)
