@@ -1,0 +1,245 @@
+"""The lecture's network of five units, worked out by hand: forwards, backwards, and one update.
+
+Units are numbered as on the slides: 1 and 2 are the inputs, 3 and 4 are hidden, 5 is the output.
+
+    ŷ = g5(w0,5 + w3,5 · g3(w0,3 + w1,3 x1 + w2,3 x2) + w4,5 · g4(w0,4 + w1,4 x1 + w2,4 x2)),   Loss = (y − ŷ)²
+
+Slides "Neural Network is a Function", "Gradient", "Batch"; the derivations are in AIMA, 3rd edition, 18.7.4. One slide
+writes Δ5 = 2 (y − ŷ) g5′(in5) and another puts −2 in front. Here Δ5 = ∂Loss/∂in5 = −2 (y − ŷ) g5′(in5), so that every
+gradient is Δ times what came in, and every update takes it off. All of it in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import tanh
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from engine.lessons.by_hand import Line, factor, written
+from engine.lessons.updates import Memory, Update, update
+from engine.specs import OptimizerSpec
+
+Activation: TypeAlias = Literal["sigmoid", "tanh", "relu", "linear"]
+
+WEIGHTS: tuple[str, ...] = ("w13", "w23", "w14", "w24", "w03", "w04", "w35", "w45", "w05")
+"""In the order of `Network.parameters` of a network 2-2-1: `w13` goes from unit 1 to unit 3, `w03` is unit 3's bias."""
+
+_SOURCES: Mapping[str, tuple[str, str]] = MappingProxyType({"3": ("1", "2"), "4": ("1", "2"), "5": ("3", "4")})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """What the network is shown, and what it should answer."""
+
+    x1: float
+    x2: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One example through the network: the lines there and back, `gradients` by weight, and the loss."""
+
+    forward: tuple[Line, ...]
+    backward: tuple[Line, ...]
+    gradients: Mapping[str, float]
+    output: float
+    loss: float
+
+
+def worked(weights: Mapping[str, float], example: Example, hidden: Activation, output: Activation) -> Pass:
+    """The example forwards to its loss and backwards to the gradient of every weight."""
+    sheet = _Sheet(weights, example, {"3": hidden, "4": hidden, "5": output})
+    forward = tuple(sheet.forward())
+    backward = tuple(sheet.backward())
+    gradients = {weight: sheet.values[f"d{weight}"] for weight in WEIGHTS}
+    values = sheet.values
+    return Pass(forward=forward, backward=backward, gradients=gradients, output=values["a5"], loss=values["loss"])
+
+
+def updates(
+    weights: Mapping[str, float],
+    gradients: Mapping[str, float],
+    optimizer: OptimizerSpec,
+    memory: Mapping[str, Sequence[float]],
+    *,
+    steps: int,
+) -> dict[str, Update]:
+    """What becomes of every weight. `memory` is the optimizer's, each vector in the order of `WEIGHTS`; none before the first."""
+
+    def of(place: int) -> Memory:
+        return {name: values[place] for name, values in memory.items()}
+
+    return {
+        weight: update(
+            optimizer,
+            weights[weight],
+            gradients[weight],
+            of(place),
+            steps=steps,
+            rate=optimizer.learning_rate,
+            decays=0.0 if is_bias(weight) else 1.0,
+            about=f"{weight} {weight[2]}",
+        )
+        for place, weight in enumerate(WEIGHTS)
+    }
+
+
+def is_bias(weight: str) -> bool:
+    return weight[1] == "0"
+
+
+def symbol(weight: str) -> str:
+    """`w13` as LaTeX."""
+    return f"w_{{{weight[1]},{weight[2]}}}"
+
+
+# ---- Activations -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """g and g′ of a unit's input z and its output a: LaTeX of unit j, numbers put in, value."""
+
+    latex: Callable[[str], str]
+    numbers: Callable[[float], str]
+    value: Callable[[float], float]
+    slope_latex: Callable[[str], str]
+    slope_numbers: Callable[[float, float], str]
+    slope: Callable[[float, float], float]
+
+
+_FUNCTIONS: Mapping[Activation, _Function] = MappingProxyType(
+    {
+        "sigmoid": _Function(
+            lambda j: rf"\frac{{1}}{{1 + e^{{-in_{j}}}}}",
+            lambda z: f"1 / (1 + e^({written(-z)}))",
+            lambda z: 0.5 * (1 + tanh(0.5 * z)),  # the same, and cannot overflow
+            lambda a: f"{a} (1 - {a})",
+            lambda _, a: f"{written(a)} · (1 − {written(a)})",
+            lambda _, a: a * (1 - a),
+        ),
+        "tanh": _Function(
+            lambda j: rf"\tanh(in_{j})",
+            lambda z: f"tanh({written(z)})",
+            tanh,
+            lambda a: f"1 - {a}^2",
+            lambda _, a: f"1 − {factor(a)}²",
+            lambda _, a: 1 - a * a,
+        ),
+        "relu": _Function(
+            lambda j: rf"\max(0, in_{j})",
+            lambda z: f"max(0, {written(z)})",
+            lambda z: max(0.0, z),
+            lambda _: r"1 \text{ above 0, else } 0",
+            lambda z, _: f"({written(z)} > 0)",
+            lambda z, _: float(z > 0),
+        ),
+        "linear": _Function(
+            lambda j: f"in_{j}", written, lambda z: z, lambda _: "1", lambda _, __: "1", lambda _, __: 1.0
+        ),
+    }
+)
+
+
+# ---- The calculation ---------------------------------------------------------------------------------------------------
+
+
+class _Sheet:
+    """All numbers by name: `w13`, `in3`, `a3`, `slope3`, `delta3`, `dw13`, `loss`."""
+
+    def __init__(self, weights: Mapping[str, float], example: Example, units: Mapping[str, Activation]) -> None:
+        self.values: dict[str, float] = {**weights, "a0": 1.0, "a1": example.x1, "a2": example.x2, "y": example.y}
+        self.units = units
+
+    def line(self, name: str, about: str, latex: str, numbers: str, value: float) -> Line:
+        self.values[name] = value
+        return Line(name=name, about=about, latex=latex, numbers=numbers, value=value)
+
+    def forward(self) -> Iterator[Line]:
+        for unit in ("3", "4", "5"):
+            yield self.weighted_input(unit)
+            yield self.activation(unit)
+        v = self.values
+        yield self.line(
+            "loss",
+            "loss",
+            r"\mathit{Loss} = (y - \hat{y})^2",
+            f"({written(v['y'])} − {factor(v['a5'])})²",
+            (v["y"] - v["a5"]) ** 2,
+        )
+
+    def backward(self) -> Iterator[Line]:
+        yield self.slope("5")
+        v = self.values
+        yield self.line(
+            "delta5",
+            "5 loss",
+            r"\Delta_5 = -2 (y - \hat{y})\, g_5'(in_5)",
+            f"−2 · ({written(v['y'])} − {factor(v['a5'])}) · {factor(v['slope5'])}",
+            -2 * (v["y"] - v["a5"]) * v["slope5"],
+        )
+        yield from self.gradients("5")
+        for unit in ("3", "4"):
+            yield self.slope(unit)
+            weight = f"w{unit}5"
+            yield self.line(
+                f"delta{unit}",
+                f"{unit} {weight}",
+                rf"\Delta_{unit} = \Delta_5\, {symbol(weight)}\, g_{unit}'(in_{unit})",
+                f"{written(v['delta5'])} · {factor(v[weight])} · {factor(v[f'slope{unit}'])}",
+                v["delta5"] * v[weight] * v[f"slope{unit}"],
+            )
+            yield from self.gradients(unit)
+
+    def weighted_input(self, unit: str) -> Line:
+        v, sources = self.values, _SOURCES[unit]
+        weights = [f"w{source}{unit}" for source in sources]
+        terms = [(weight, f"a{source}") for weight, source in zip(weights, sources, strict=True)]
+        bias = f"w0{unit}"
+        return self.line(
+            f"in{unit}",
+            " ".join((unit, bias, *weights)),
+            rf"in_{unit} = {symbol(bias)}"
+            + "".join(
+                rf" + {symbol(weight)}\, {answer(source)}" for weight, source in zip(weights, sources, strict=True)
+            ),
+            written(v[bias]) + "".join(f" + {factor(v[weight])} · {factor(v[a])}" for weight, a in terms),
+            v[bias] + sum(v[weight] * v[a] for weight, a in terms),
+        )
+
+    def activation(self, unit: str) -> Line:
+        g, z = _FUNCTIONS[self.units[unit]], self.values[f"in{unit}"]
+        return self.line(
+            f"a{unit}", unit, rf"{answer(unit)} = g_{unit}(in_{unit}) = {g.latex(unit)}", g.numbers(z), g.value(z)
+        )
+
+    def slope(self, unit: str) -> Line:
+        g, z, a = _FUNCTIONS[self.units[unit]], self.values[f"in{unit}"], self.values[f"a{unit}"]
+        return self.line(
+            f"slope{unit}",
+            unit,
+            rf"g_{unit}'(in_{unit}) = {g.slope_latex(answer(unit))}",
+            g.slope_numbers(z, a),
+            g.slope(z, a),
+        )
+
+    def gradients(self, unit: str) -> Iterator[Line]:
+        """Δ times what came in; a bias has 1 coming in."""
+        v, delta = self.values, self.values[f"delta{unit}"]
+        for source in (*_SOURCES[unit], "0"):
+            weight, came = f"w{source}{unit}", "" if source == "0" else rf"\, {answer(source)}"
+            yield self.line(
+                f"d{weight}",
+                f"{weight} {unit}",
+                rf"\frac{{\partial \mathit{{Loss}}}}{{\partial {symbol(weight)}}} = \Delta_{unit}{came}",
+                written(delta) + ("" if source == "0" else f" · {factor(v[f'a{source}'])}"),
+                delta * v[f"a{source}"],
+            )
+
+
+def answer(unit: str) -> str:
+    """What a unit gives out, as LaTeX: `x_1` of an input, `a_3`, and ŷ of the last."""
+    return {"1": "x_1", "2": "x_2", "5": r"\hat{y}"}.get(unit, f"a_{unit}")
