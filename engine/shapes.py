@@ -42,6 +42,7 @@ from engine.specs import (
     Tanh,
     tagged,
 )
+from engine.specs.pictures import check_group, read_drawings
 from engine.specs.tables import check_table
 from engine.validation import checked, read_value
 
@@ -182,6 +183,11 @@ def _check_dataset(spec: RunSpec) -> None:
                 "learn from. Keep fewer for validation or use more training images.",
                 field="/dataset/validation_size",
             )
+        case MnistSpec(train_size=wanted, group=group, drawings=drawings):
+            if group is not None:
+                check_group(group, wanted)
+            if drawings is not None:
+                read_drawings(drawings.values)
         case TableSpec() as table:
             check_table(table)
     if isinstance(spec.dataset, PlaneSpec | TableSpec) and len(set(spec.dataset.features)) < len(spec.dataset.features):

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.arrays import Array, Truth, check_shape
-from engine.datasets.base import Chosen, Dataset
+from engine.datasets.base import Chosen, Dataset, shuffled
 from engine.differentiation import Learned, differentiate, shares
 from engine.errors import DivergedError, ShapeError, SpecError
 from engine.ink import Ink, preprocess
@@ -140,10 +140,25 @@ class Trainer:
     def _new_batch(self) -> Array:
         return np.empty((*self.network.input_shape, self.spec.batch_size), self.network.dtype)
 
-    def _shuffle(self) -> None:
-        self._order_state = self._rngs["order"].bit_generator.state
-        self._order = self._rngs["order"].permutation(len(self.splits["train"]))
+    def _shuffle(self, diet: slice | None = None) -> None:
+        """Begin a pass over `diet`, by default what is trained on now."""
+        rng, train = self._rngs["order"], self.splits["train"]
+        self._order_state = rng.bit_generator.state
+        diet = diet or self._diet(self.steps)
+        whole = diet == slice(0, len(train))
+        self._order = shuffled(train, rng) if whole else diet.start + rng.permutation(diet.stop - diet.start)
         self._position = 0
+
+    def _diet(self, steps: int) -> slice:
+        """Which of the training examples are trained on after `steps` updates: drawings, the last of them, may come later."""
+        everything, dataset = len(self.splits["train"]), self.spec.dataset
+        drawings = dataset.drawings if isinstance(dataset, MnistSpec) else None
+        if drawings is None:
+            return slice(0, everything)
+        others = everything - drawings.count
+        if steps < drawings.after:
+            return slice(0, others)
+        return slice(0 if drawings.mixed else others, everything)
 
     @property
     def learning_rate(self) -> float:
@@ -257,8 +272,11 @@ class Trainer:
         """The next `batch_size` examples as they are trained on, with labels and weights.
 
         Every pass over the training examples takes each of them once, in a new order. A batch may end one pass and
-        begin the next, so that every update averages over the same number of examples.
+        begin the next, so that every update averages over the same number of examples. Where others are trained on from
+        now on, a pass begins.
         """
+        if self.steps and self._diet(self.steps) != self._diet(self.steps - 1):
+            self._shuffle()
         chosen = self._choose(self.spec.batch_size)
         train = self.splits["train"]
         inputs = train.batch(chosen, self._rngs["crops"], out=self._batch)
@@ -394,9 +412,10 @@ class Trainer:
         if state.spec.network != self.spec.network or state.spec.dataset != self.spec.dataset:
             raise SpecError("This state belongs to another network or dataset.", field="/network")
         check_shape("Parameters", state.parameters, self.network.parameters.shape)
-        if state.position > len(self._order):
+        diet = self._diet(max(0, state.steps - 1))  # of the last update, whose pass goes on
+        if state.position > diet.stop - diet.start:
             raise SpecError(
-                f"This state is {state.position:,} examples into a pass over {len(self._order):,}: it belongs to a larger "
+                f"This state is {state.position:,} examples into a pass over {diet.stop - diet.start:,}: it belongs to a larger "
                 "dataset.",
                 field="/dataset",
             )
@@ -407,7 +426,7 @@ class Trainer:
             array[:] = state.accumulators[name]
         for name, rng in self._rngs.items():
             rng.bit_generator.state = state.generators[name]
-        self._shuffle()
+        self._shuffle(diet)
         self._position = state.position
         self.steps = state.steps
         self.examples = state.examples

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.arrays import Array, Images, Labels, Truth
 from engine.augmentation import centre_crop, random_crop
+from engine.datasets.drawings import drawn_images
+from engine.datasets.groups import Groups
 from engine.errors import ShapeError, SpecError
 from engine.specs import MnistSpec, Split
 
@@ -37,6 +39,26 @@ class Examples(Protocol):
 
     def look(self, chosen: Chosen | slice) -> Array:
         """The network's inputs (*input_shape, n) as they are judged: always the same."""
+
+
+class Order(Protocol):
+    """In which order a pass takes the examples: all their places, or those of a part of the pass."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice) -> Chosen: ...
+
+
+@runtime_checkable
+class Ordered(Protocol):
+    """Examples that are too many to be shuffled: they say themselves in which random order a pass takes them."""
+
+    def order(self, rng: np.random.Generator) -> Order: ...
+
+
+def shuffled(examples: Examples, rng: np.random.Generator) -> Order:
+    """A new order for one pass over them."""
+    return examples.order(rng) if isinstance(examples, Ordered) else rng.permutation(len(examples))
 
 
 class Dataset(Protocol):
@@ -80,6 +102,19 @@ class LabelledImages:
         weights = None if self.weights is None else self.weights[part]
         return LabelledImages(self.images[part], self.labels[part], weights, self.crop)
 
+    def chosen(self, places: Chosen) -> LabelledImages:
+        """A copy of those at `places`, in that order."""
+        weights = None if self.weights is None else self.weights[places]
+        return LabelledImages(self.images[places], self.labels[places], weights, self.crop)
+
+    def followed_by(self, others: tuple[Images, Labels]) -> LabelledImages:
+        """A copy with `others` behind, which count as much as images without weights do."""
+        images, labels = others
+        weights = None if self.weights is None else np.append(self.weights, np.ones(len(labels), np.float32))
+        return LabelledImages(
+            np.concatenate([self.images, images]), np.concatenate([self.labels, labels]), weights, self.crop
+        )
+
     @property
     def side(self) -> int:
         """Of the window, in pixels."""
@@ -96,12 +131,16 @@ class LabelledImages:
 
 @dataclass(frozen=True, slots=True)
 class ImageDataset:
-    """A training and a test set of square grey images."""
+    """A training and a test set of square grey images. `groups` are those of the training images, found when asked for."""
 
     name: str
     classes: tuple[str, ...]
     train: LabelledImages
     test: LabelledImages
+    groups: Groups = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", Groups(self.train.images, self.train.labels))
 
     @property
     def side(self) -> int:
@@ -116,6 +155,8 @@ class ImageDataset:
         """The first `train_size` training images, the last `validation_size` of which are kept for validation.
 
         The images are not shuffled before: everybody with the same sizes validates on the same ones. No pixel is copied.
+        Those of a group are: the first `train_size` of it, dealt digit by digit. Drawings stand behind what is left to
+        train on.
         """
         available = min(spec.train_size, len(self.train))
         training = available - spec.validation_size
@@ -129,8 +170,13 @@ class ImageDataset:
             raise SpecError(
                 f"A crop of {spec.crop} pixels does not fit into images of {self.side}.", field="/dataset/crop"
             )
-        train, test = replace(self.train, crop=spec.crop), replace(self.test, crop=spec.crop)
-        return MappingProxyType({"train": train[:training], "validation": train[training:available], "test": test})
+        known, test = replace(self.train, crop=spec.crop), replace(self.test, crop=spec.crop)
+        if spec.group is not None:
+            known = known.chosen(self.groups.members(spec.group, available))
+        train = known[:training]
+        if spec.drawings is not None:
+            train = train.followed_by(drawn_images(spec.drawings.values))
+        return MappingProxyType({"train": train, "validation": known[training:available], "test": test})
 
     def read_inputs(self, spec: MnistSpec, values: npt.ArrayLike) -> Array:
         """Images (N, side, side), ink in [0, 1], of which the middle is looked at, or (N, crop, crop) as the network sees them."""

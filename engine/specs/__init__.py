@@ -76,6 +76,7 @@ from engine.specs.optimizers import (
     OptimizerSpec,
     RMSProp,
 )
+from engine.specs.pictures import MAX_DRAWINGS, DrawingsSpec, GroupSpec
 from engine.specs.ranges import (
     L1,
     L2,
@@ -154,6 +155,7 @@ __all__ = [
     "MAX_CLASSES",
     "MAX_COLUMNS",
     "MAX_COLUMN_CHARACTERS",
+    "MAX_DRAWINGS",
     "MAX_LAYERS",
     "MAX_NAME_CHARACTERS",
     "MAX_PARAMETERS",
@@ -192,6 +194,7 @@ __all__ = [
     "DecayMultiplier",
     "DecayRate",
     "Dense",
+    "DrawingsSpec",
     "DropRate",
     "Dropout",
     "Epsilon",
@@ -205,6 +208,7 @@ __all__ = [
     "Flatten",
     "GlobalAveragePool2D",
     "GroupSize",
+    "GroupSpec",
     "HuberDelta",
     "InitializerName",
     "KernelLength",

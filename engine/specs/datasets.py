@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Interval, Len, doc
 
+from engine.specs.pictures import DrawingsSpec, GroupSpec
 from engine.specs.ranges import Seed
 
 Split: TypeAlias = Literal["train", "validation", "test"]
@@ -41,6 +42,9 @@ class MnistSpec:
     While training each 28×28 image is cropped to `crop`×`crop` at a random place (all 29 − crop places in each
     direction are possible); an evaluation averages the probabilities of `test_crops` random crops, the page's quick
     look takes the centre. Pixels are ink in [0, 1].
+
+    A `group` takes the place of the 60,000: `train_size` of its images, as many of each of its digits. Tests are always of
+    everyone. `drawings` of one's own are trained on, too.
     """
 
     train_size: Annotated[
@@ -55,6 +59,8 @@ class MnistSpec:
     test_crops: Annotated[
         int, Interval(ge=1, le=16), doc("How many random crops are averaged when the test set is evaluated.")
     ] = 4
+    group: GroupSpec | None = None
+    drawings: DrawingsSpec | None = None
     name: Literal["mnist"] = "mnist"
 
     @property
@@ -68,7 +74,7 @@ class MnistSpec:
 
     @property
     def sizes(self) -> Mapping[Split, int]:
-        training = self.train_size - self.validation_size
+        training = self.train_size - self.validation_size + (self.drawings.count if self.drawings else 0)
         return {"train": training, "validation": self.validation_size, "test": MNIST_TEST_SIZE}
 
 

@@ -38,6 +38,9 @@ LossName: TypeAlias = Literal[
 LIVE_FIELDS = ("name", "optimizer", "schedule", "clip_norm", "batch_size", "l1", "l2", "stop")
 """Of a run's fields those that may change while it goes on."""
 
+PARTS = ("group", "drawings")
+"""Of a dataset's fields those that are specs themselves, if there at all."""
+
 REGRESSION_LOSSES: frozenset[LossName] = frozenset(
     {"mean_squared_error", "half_squared_error", "huber", "absolute_error"}
 )
@@ -157,7 +160,16 @@ class RunSpec:
 
 
 def tagged(spec: Any) -> dict[str, Any]:
-    """A spec as a dict with its tag (`type` or `name`) first, as a person would write it, and lists where it has tuples."""
-    values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(spec).items()}
+    """A spec as a dict with its tag (`type` or `name`) first, as a person would write it, and lists where it has tuples.
+
+    A part that it may have and has not (a spec of its own, as MNIST's group) is left out.
+    """
+    values = {name: _listed(value) for name, value in asdict(spec).items() if value is not None or name not in PARTS}
     tag = "type" if "type" in values else "name"
     return {tag: values.pop(tag), **values}
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _listed(item) for name, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
