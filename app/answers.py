@@ -64,7 +64,9 @@ class RunDataset(Answer):
     validation_examples: int
     test_examples: int
     columns: list[str] | None = Field(default=None, description="Names of a point's coordinates.")
-    domain: list[list[float]] | None = Field(default=None, description="[low, high] of x and of y in a picture of the points.")
+    domain: list[list[float]] | None = Field(
+        default=None, description="[low, high] of x and of y in a picture of the points."
+    )
     digest: str | None = Field(default=None, description="When it changes, the points are others.")
 
 
@@ -98,7 +100,9 @@ class Run(Answer):
     l2: float
     seed: int
     stop: dict[str, float | None]
-    updates_per_second: float | None = Field(description="How quickly it trains, to be watched; null: as fast as it goes.")
+    updates_per_second: float | None = Field(
+        description="How quickly it trains, to be watched; null: as fast as it goes."
+    )
     parameters: int = Field(description="How many weights and biases; `/spec` has those that are written out, if any.")
     multiply_adds: int
     links: dict[str, str]
@@ -158,6 +162,73 @@ class Packed(Answer):
     low: float
     high: float
     data: str = Field(description="base64 of the bytes, row by row.")
+
+
+class Told(Answer):
+    """An array in figures. All null where it has stopped being made of numbers."""
+
+    shape: list[int]
+    low: float | None
+    high: float | None
+    mean: float | None
+    values: list[Any] | None = Field(description="Nested lists, of up to 64 values.")
+    pack: Packed | None = Field(description="Of 65 to 5,000 values.")
+
+
+class SteepestParameter(Answer):
+    """The one that the loss answers to most."""
+
+    place: list[int]
+    old: float | None
+    gradient: float | None
+    new: float | None
+
+
+class ParameterChange(Answer):
+    old: Told
+    gradient: Told = Field(description="What the optimizer was given: of the mean loss and of weight decay, clipped.")
+    new: Told
+    steepest: SteepestParameter
+
+
+class NarratedLayer(Answer):
+    index: int
+    type: str
+    name: str
+    outputs: Told
+    gradients: Told = Field(description="How this example's loss answers to each of the outputs.")
+    weights: ParameterChange | None
+    biases: ParameterChange | None
+
+
+class NarratedBatch(Answer):
+    examples: int
+    of: int = Field(description="Training examples in all.")
+    places: list[int] = Field(description="Of points: in the order of GET …/points; else in the training split.")
+
+
+class NarratedExample(Answer):
+    """The first of the batch."""
+
+    input: Told
+    label: str | None = Field(description="Its class; null where a number is learned.")
+    target: float | None = Field(description="The number to be met, as the loss has it.")
+    classes: list[str]
+    probabilities: list[float] | None
+    loss: float | None = Field(description="Null when it is no finite number.")
+
+
+class Narration(Answer):
+    """One update. Where it is plain descent, new = old − learning_rate · gradient, of every parameter."""
+
+    step: int = Field(description="Updates done, this one included.")
+    optimizer: str
+    learning_rate: float
+    batch: NarratedBatch
+    example: NarratedExample
+    loss: float | None = Field(description="The batch's mean, before the update.")
+    penalty: float | None = Field(description="What weight decay adds to it.")
+    layers: list[NarratedLayer]
 
 
 class Prediction(Answer):
@@ -221,7 +292,9 @@ class RunPoints(Answer):
     classes: list[str] = Field(description="None where a number is learned.")
     target: str = Field(description="Name of what is learned.")
     values: list[list[float]] = Field(description="The coordinates of each point.")
-    labels: list[float] = Field(description="Each point's class, as its place in `classes`; or the number to be learned.")
+    labels: list[float] = Field(
+        description="Each point's class, as its place in `classes`; or the number to be learned."
+    )
     split: list[str]
     domain: list[list[float]] = Field(description="[low, high] of x and of y in a picture of the points.")
     digest: str
@@ -297,3 +370,64 @@ class LimitList(Answer):
 class Health(Answer):
     status: str
     version: str
+
+
+class LabTask(Answer):
+    """A question that the lab can check."""
+
+    name: str
+    question: str
+    hint: str
+
+
+class LabSummary(Answer):
+    """One lab of the lecture; `page` is where a person opens it."""
+
+    name: str
+    number: int
+    title: str
+    chapter: str
+    claim: str
+    summary: str
+    page: str
+    tasks: list[LabTask]
+
+
+class LabSetting(Answer):
+    """What can be set: its value as the lab opens, its legal range or words, and what it means."""
+
+    name: str
+    value: Any
+    low: float | None
+    high: float | None
+    options: list[str]
+    meaning: str
+
+
+class Lab(LabSummary):
+    """The whole lesson: words with LaTeX between $, and what can be set."""
+
+    parts: list[str]
+    formulas: list[str]
+    symbols: dict[str, str]
+    remember: list[str]
+    runs: list[str] = Field(description="Names of the trainings it has, in the order of `at`.")
+    settings: list[LabSetting]
+
+
+class LabVerdict(Answer):
+    """How far a task is in the state that was asked about."""
+
+    task: str
+    solved: bool
+    nearness: float = Field(description="0 to 1.")
+    note: str
+
+
+class LabState(Answer):
+    """A state of a lab, computed anew."""
+
+    page: str = Field(description="Address of this very state.")
+    at: list[int] = Field(description="Updates that each run has done.")
+    figures: Any
+    verdicts: list[LabVerdict]

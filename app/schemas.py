@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from app.errors import Unprocessable
+from app.labs.lesson import LONGEST_PATH, MOST_RUNS
 from app.names import clean_name
 from app.services.changes import RunChanges
 from app.settings import Limits
@@ -175,7 +176,9 @@ class ChangesBody(Request):
     clip_norm: Annotated[ClipNorm | None, Field(description="Null: gradients of any length are followed.")] = None
     updates_per_second: Annotated[
         Annotated[float, Interval(gt=0, le=1000)] | None,
-        Field(description="How quickly it trains, to be watched. Null: as fast as it goes. It changes no number of the run."),
+        Field(
+            description="How quickly it trains, to be watched. Null: as fast as it goes. It changes no number of the run."
+        ),
     ] = None
     optimizer: (
         Annotated[
@@ -337,7 +340,9 @@ class PredictionsBody(Ink):
     @model_validator(mode="after")
     def is_one_of_both(self) -> Self:
         if (self.inputs is None) == (self.drawing() is None):
-            raise ValueError("Send either inputs (a batch of images or points) or one drawing (ink, or ink_base64 with size).")
+            raise ValueError(
+                "Send either inputs (a batch of images or points) or one drawing (ink, or ink_base64 with size)."
+            )
         return self
 
 
@@ -416,3 +421,19 @@ class WatchBody(Request):
 
     def watch(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True)
+
+
+# ---- Labs ------------------------------------------------------------------------------------------------------------------
+
+
+LabText = Annotated[str, Field(max_length=100_000)]
+LabNumbers = Annotated[list[float], Field(max_length=5_000)]
+
+
+class LabStateBody(Request):
+    """A state of a lab: settings by name (those left out are as it opens), and updates done by each of its runs."""
+
+    settings: dict[Annotated[str, Field(max_length=40)], bool | int | float | LabText | LabNumbers] = Field(
+        default={}, max_length=60
+    )
+    at: list[Annotated[int, Field(ge=0, le=LONGEST_PATH)]] = Field(default=[], max_length=MOST_RUNS)

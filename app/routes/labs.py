@@ -19,11 +19,11 @@ from app.deps import LabsService
 from app.errors import NotFound, Unprocessable
 from app.labs.catalogue import ALL, CHAPTERS, LABS, LAST, PLANE, STOPS
 from app.labs.lesson import Lab, RunState
-from app.labs.settings import query, read
+from app.labs.settings import read
 from app.prose import formula, prose, words
 from app.routes.lab_controls import Controls, several
 from app.routes.visitor import KnownVisitor, Visitor, known_visitor, new_visitor, remember
-from app.services.labs import COMMANDS, Command, Visit
+from app.services.labs import COMMANDS, Command, Visit, address
 from app.store.solved import Solved
 from app.templating import environment, render
 
@@ -159,7 +159,7 @@ def page(
     runs = visit.runs if visit else {name: RunState() for name in lab.runs(settings)}
     running = any(run.state == "running" for run in runs.values())
     done = visit.at if visit and any(run.step for run in runs.values()) else at
-    address, link = address_of(lab, settings, "" if running else done), address_of(lab, settings, done)
+    shown, link = address(lab, settings, "" if running else done), address(lab, settings, done)
     mine = {item.task: item for item in solved if item.lab == lab.name}
     return {
         "active": "labs",
@@ -171,7 +171,7 @@ def page(
         "c": Controls(settings, errors),
         "figures_json": json.dumps(visit.figures, allow_nan=False, separators=(",", ":")) if visit else "",
         "watch_json": json.dumps(dict(lab.watch)),
-        "address": address,
+        "address": shown,
         "link": link,
         "at": at,
         "running": running,
@@ -183,12 +183,6 @@ def page(
         "next_lab": ALL[place + 1] if place + 1 < len(ALL) else None,
         "previous_lab": ALL[place - 1] if place else None,
     }
-
-
-def address_of(lab: Lab, settings: Any, at: str) -> str:
-    """Where the lab is in this state; `at` is empty before its first update."""
-    texts = "&".join(text for text in (query(settings), f"at={at}" if at else "") if text)
-    return f"/labs/{lab.name}" + (f"?{texts}" if texts else "")
 
 
 def solved_labs(solved: list[Solved]) -> set[str]:

@@ -44,6 +44,11 @@ class Visit:
         """Updates done, as the address says them: one number for each run with points between them."""
         return at_text(self.runs)
 
+    @property
+    def link(self) -> str:
+        """Address of this very state."""
+        return address(self.lab, self.settings, self.at if any(run.step for run in self.runs.values()) else "")
+
 
 class Labs:
     """Between the lessons, the runs and the store."""
@@ -77,6 +82,22 @@ class Labs:
         return Visit(
             lab, settings, {}, {}, figures, check(lab, settings, figures, {}), await self.solved_in(lab, visitor)
         )
+
+    async def redo(self, lab: Lab, settings: Any, at: str, visitor: str | None = None) -> Visit:
+        """A state of a lab, computed anew from its settings and its updates, on runs of its own that are deleted again."""
+        steps = at_numbers(at, len(lab.runs(settings))) if at else [0] * len(lab.runs(settings))
+        ids: dict[str, str] = {}
+        try:
+            for (name, spec), count in zip(lab.runs(settings).items(), steps, strict=True):
+                ids[name] = str((await self._runs.create(checked(spec), state="paused"))["id"])
+                await self.walk(ids[name], count)
+            runs = await self.look(lab, settings, ids)
+            figures = await self.figures(lab, settings, runs)
+        finally:
+            for id in ids.values():
+                await self._runs.delete(id)
+        verdicts = check(lab, settings, figures, runs)
+        return Visit(lab, settings, {}, runs, figures, verdicts, await self.solved_in(lab, visitor))
 
     # ---- Runs ----------------------------------------------------------------------------------------------------------------
 
@@ -200,6 +221,12 @@ class Labs:
 def check(lab: Lab, settings: Any, figures: Json, runs: Mapping[str, RunState]) -> dict[str, Verdict]:
     """Every task held against what is there."""
     return {task.name: task.check(settings, figures, runs) for task in lab.tasks}
+
+
+def address(lab: Lab, settings: Any, at: str) -> str:
+    """Where a lab is in a state; `at` is empty before its first update."""
+    texts = "&".join(text for text in (query(settings), f"at={at}" if at else "") if text)
+    return f"/labs/{lab.name}" + (f"?{texts}" if texts else "")
 
 
 def at_text(runs: Mapping[str, RunState]) -> str:

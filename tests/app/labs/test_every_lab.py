@@ -1,0 +1,90 @@
+"""What must be true of each lab as it opens, whichever it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from app.labs.catalogue import ALL, CHAPTERS, LABS
+from app.labs.lesson import MOST_RUNS, Lab
+from app.labs.settings import hints, query, read, texts
+from app.prose import formula, prose, words
+from app.services.labs import Labs
+from app.templating import ROOT
+from engine.shapes import check_run
+from tests.app.small_runs import service
+
+EACH = pytest.mark.parametrize("lab", ALL, ids=[lab.name for lab in ALL])
+SENTENCE = re.compile(r"[A-Z“$].*[.?!:]$", re.DOTALL)
+
+
+def test_the_labs_stand_in_the_lectures_order() -> None:
+    assert [lab.number for lab in ALL] == sorted(lab.number for lab in ALL)
+    assert len(LABS) == len(ALL)
+    chapters = [chapter.title for chapter in CHAPTERS]
+    places = [chapters.index(lab.chapter) for lab in ALL]
+    assert places == sorted(places)
+
+
+@EACH
+def test_its_words_are_whole(lab: Lab) -> None:
+    assert 2 <= len(lab.parts) <= 5
+    assert 2 <= len(lab.tasks) <= 4
+    for part in lab.parts:
+        assert prose(part.text, lab.symbols)
+        if part.formula:
+            assert formula(part.formula.latex, lab.symbols)
+    for task in lab.tasks:
+        assert re.fullmatch(r"[a-z-]+", task.name)
+        assert SENTENCE.match(task.question), task.question
+        assert SENTENCE.match(task.hint), task.hint
+        assert words(task.question, lab.symbols)
+    assert all(SENTENCE.match(line) for line in lab.remember)
+    assert len({task.name for task in lab.tasks}) == len(lab.tasks)
+    for symbol, meaning in lab.symbols.items():
+        assert SENTENCE.match(meaning), meaning
+        assert formula(symbol, {})
+
+
+@EACH
+def test_every_symbol_that_it_explains_stands_in_a_formula(lab: Lab) -> None:
+    template = (ROOT / "templates" / "labs" / f"{lab.name}.html").read_text("utf-8")
+    written = "".join(
+        str(prose(part.text, lab.symbols)) + (str(formula(part.formula.latex, lab.symbols)) if part.formula else "")
+        for part in lab.parts
+    )
+    for symbol, meaning in lab.symbols.items():
+        assert f'data-meaning="{meaning}"' in written.replace("&#39;", "'").replace("&amp;", "&") or symbol in template, symbol
+
+
+@EACH
+def test_its_settings_are_words_of_an_address(lab: Lab) -> None:
+    opened = lab.settings()
+    assert read(lab.settings, texts(opened)) == (opened, {})
+    assert query(opened) == ""
+    assert not {"at", "runs", "command", "count", "set", "present", "run"} & set(hints(lab.settings)) - {"run"}
+
+
+@EACH
+def test_as_it_opens_nothing_is_solved_and_everything_can_be_drawn(lab: Lab, tmp_path: Path) -> None:
+    specs = lab.runs(lab.settings())
+    assert len(specs) <= MOST_RUNS
+    for spec in specs.values():
+        check_run(spec)
+
+    async def scenario() -> None:
+        async with service(tmp_path) as runs:
+            labs = Labs(runs, runs.store)
+            visit = await labs.redo(lab, lab.settings(), "")
+            json.dumps(visit.figures, allow_nan=False)
+            assert not [name for name, verdict in visit.verdicts.items() if verdict.solved]
+            assert all(0 <= verdict.nearness <= 1 for verdict in visit.verdicts.values())
+            for part in lab.parts:
+                if part.formula and part.formula.numbers:
+                    assert part.formula.numbers(visit.figures)
+
+    asyncio.run(scenario())
