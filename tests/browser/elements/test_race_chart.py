@@ -91,9 +91,9 @@ def test_another_generation_forgets_the_points_of_its_run_alone(bench: Bench) ->
 
 def test_points_of_a_figure_take_the_place_of_those_of_the_runs(bench: Bench) -> None:
     chart(bench, figures="curves")
-    race(bench)
     figures = {"curves": {"batch": {"step": [0, 1], "train_loss": [8, 7]}}}
     bench.page.eval_on_selector("race-chart", "(chart, figures) => { chart.figures = figures; }", figures)
+    race(bench)
     told(bench, "^Update 1: batch, all 40 7.00$")
 
 
