@@ -189,9 +189,17 @@ def test_only_the_keyboard_is_needed(bench: Bench) -> None:
 def test_a_weight_typed_into_the_diagram_is_the_networks(bench: Bench) -> None:
     bench.open(PAUSED)
     neuron = bench.page.get_by_role("button", name=re.compile("^Layer 1, neuron 1"))
-    neuron.focus()
-    neuron.press("Enter")
     field = bench.page.locator(".weight-card").get_by_label("x", exact=True)
+
+    def opened() -> bool:
+        """The card has fields once the first frame has brought the weights."""
+        neuron.focus()
+        neuron.press("Enter")
+        if not field.is_visible():
+            bench.page.keyboard.press("Escape")
+        return field.is_visible()
+
+    bench.until(opened, "a field for the weight")
     field.fill("1.75")
     field.press("Enter")
     first = f"/runs/{bench.run}/layers/0"
