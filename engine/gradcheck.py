@@ -7,11 +7,12 @@ smooth they agree to six digits; where a ReLU or a maximum switches within the m
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.arrays import Array, Labels
+from engine.arrays import Array, Truth
 from engine.losses import Loss
 from engine.network import Network
 
@@ -21,30 +22,49 @@ STEP = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class GroupCheck:
-    """How well one layer's weights or biases agree: `error` is relative, 0 perfect, about 1 unrelated."""
+    """How well one layer's weights or biases agree: `error` is relative, 0 perfect, about 1 unrelated.
+
+    `checked` of `size` parameters were tried.
+    """
 
     index: int
     layer: str
     group: str
+    size: int
     checked: int
     error: float
 
 
 def check_gradients(
-    network: Network, loss: Loss, inputs: Array, labels: Labels, *, limit: int = 64, seed: int = 0
+    network: Network, loss: Loss, inputs: Array, labels: Truth, *, limit: int = 64, seed: int = 0
 ) -> list[GroupCheck]:
     """Compare numeric and backpropagated gradients of the mean loss over a batch (C, H, W, N), group by group.
 
     Works in float64 on a copy of `network`, which stays as it is. At most `limit` parameters of a group are tried,
     evenly spread. Dropout is active and switches off the same units every time, drawn from `seed`.
     """
-    copy = Network([layer.spec for layer in network.plan], network.input_shape, np.float64)
-    copy.parameters[:] = network.parameters
+    portions = checking(network, loss, inputs, labels, limit=limit, seed=seed)
+    while True:
+        try:
+            next(portions)
+        except StopIteration as end:
+            checks: list[GroupCheck] = end.value
+            return checks
+
+
+def checking(
+    network: Network, loss: Loss, inputs: Array, labels: Truth, *, limit: int, seed: int = 0
+) -> Generator[None, None, list[GroupCheck]]:
+    """The same in portions, one parameter each, for one who has other things to do in between."""
+    copy = in_float64(network)
 
     def run() -> tuple[float, Array]:
         return loss.loss_and_gradient(copy.forward(inputs, training=True, rng=np.random.default_rng(seed)), labels)
 
-    here, logit_gradients = run()
+    def cost() -> float:
+        return run()[0]
+
+    _, logit_gradients = run()
     copy.backward(logit_gradients)
     checks = []
     for index, layer in enumerate(copy.layers):
@@ -53,18 +73,31 @@ def check_gradients(
             if values is None or gradients is None:
                 continue
             places = np.unique(np.linspace(0, values.size - 1, min(limit, values.size)).round().astype(int))
-            flat = values.reshape(-1)
-            slopes = np.empty((2, places.size))
-            for place, parameter in enumerate(places):
-                value = flat[parameter]
-                flat[parameter] = value + STEP
-                slopes[0, place] = (run()[0] - here) / STEP
-                flat[parameter] = value - STEP
-                slopes[1, place] = (here - run()[0]) / STEP
-                flat[parameter] = value
-            error = relative_error(slopes, gradients.reshape(-1)[places])
-            checks.append(GroupCheck(index, copy.plan[index].name, group, places.size, error))
+            sides = []
+            for place in places:
+                sides.append(slopes(values.reshape(-1), place, cost))
+                yield
+            error = relative_error(np.array(sides).T, gradients.reshape(-1)[places])
+            checks.append(GroupCheck(index, copy.plan[index].name, group, values.size, places.size, error))
     return checks
+
+
+def in_float64(network: Network) -> Network:
+    """The same network with the same parameters, in numbers of sixteen digits."""
+    copy = Network([layer.spec for layer in network.plan], network.input_shape, np.float64)
+    copy.parameters[:] = network.parameters
+    return copy
+
+
+def slopes(parameters: Array, place: int, cost: Callable[[], float]) -> tuple[float, float]:
+    """How `cost` changes with one of the parameters, to its right and to its left; afterwards it is as it was."""
+    value, here = parameters[place], cost()
+    parameters[place] = value + STEP
+    right = (cost() - here) / STEP
+    parameters[place] = value - STEP
+    left = (here - cost()) / STEP
+    parameters[place] = value
+    return right, left
 
 
 def relative_error(slopes: Array, gradients: Array) -> float:

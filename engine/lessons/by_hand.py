@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,14 +20,20 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 class Line:
     """One step of a calculation. `numbers` is what stands right of the last “=” of `latex`, with numbers put in.
 
-    name: which number it is, stable; about: the units and weights that light up with it, as words with spaces between.
+    name: which number it is, stable; about: the units and weights that light up with it, as words with spaces between;
+    note: what there is to say about it.
     """
 
     name: str
-    about: str
     latex: str
     numbers: str
     value: float
+    about: str = ""
+    note: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON, with the `result` as it is written."""
+        return {**asdict(self), "result": written(self.value)}
 
 
 def written(number: float) -> str:
@@ -44,6 +52,15 @@ def factor(number: float) -> str:
     """As `written`, in brackets where a sign or a power of ten would be misread beside what stands next to it."""
     text = written(number)
     return f"({text})" if text.startswith("−") or "·" in text else text
+
+
+def sum_of_products(pairs: Sequence[tuple[float, float]], most: int = 6) -> str:
+    """`a · b + c · d + …` with the `most` products that count most; what the others come to is the last number."""
+    order = sorted(range(len(pairs)), key=lambda place: -abs(pairs[place][0] * pairs[place][1]))
+    shown = sorted(order[:most])
+    rest = sum(pairs[place][0] * pairs[place][1] for place in order[most:])
+    products = [f"{factor(pairs[place][0])} · {factor(pairs[place][1])}" for place in shown]
+    return " + ".join([*products, factor(rest)] if len(pairs) > most else products)
 
 
 def shortest(number: float) -> float:

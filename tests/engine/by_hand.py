@@ -59,4 +59,6 @@ def check_line(line: Line) -> None:
     result = written(line.value)
     printed, half = value_and_half_digit(result.removeprefix("−"))
     printed *= -1 if result.startswith("−") else 1
-    assert abs(here - printed) <= slack + half + 1e-12 * abs(here), f"{line.name}: {line.numbers} = {result}, not {here}"
+    assert abs(here - printed) <= slack + half + 1e-12 * abs(here), (
+        f"{line.name}: {line.numbers} = {result}, not {here}"
+    )

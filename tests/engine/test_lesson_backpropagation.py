@@ -49,7 +49,10 @@ def test_every_printed_number_recomputes_from_the_printed_ones(
     found = worked(weights, Example(x1=x1, x2=x2, y=y), hidden, output)
     assert len(found.forward) == 7
     assert len(found.backward) == 15
-    memory = {name: data.draw(st.lists(st.floats(0, 2), min_size=9, max_size=9)) for name in OPTIMIZERS[optimizer].accumulators}
+    memory = {
+        name: data.draw(st.lists(st.floats(0, 2), min_size=9, max_size=9))
+        for name in OPTIMIZERS[optimizer].accumulators
+    }
     changed = updates(weights, found.gradients, OPTIMIZER_SPECS[optimizer](), memory, steps=3)
     for line in (*found.forward, *found.backward, *(line for update in changed.values() for line in update.lines)):
         check_line(line)
@@ -79,7 +82,9 @@ def test_each_gradient_is_the_slope_that_one_finds_by_trying() -> None:
     """The sign, too: with Loss = (y − ŷ)² the error term of unit 5 is −2 (y − ŷ) g5′."""
     found = worked(NINE, ONE, "sigmoid", "tanh")
     for name in WEIGHTS:
-        higher, lower = (worked(NINE | {name: NINE[name] + move}, ONE, "sigmoid", "tanh").loss for move in (1e-6, -1e-6))
+        higher, lower = (
+            worked(NINE | {name: NINE[name] + move}, ONE, "sigmoid", "tanh").loss for move in (1e-6, -1e-6)
+        )
         assert found.gradients[name] == pytest.approx((higher - lower) / 2e-6, abs=1e-8)
     delta = by_name(found.backward)["delta5"]
     assert delta.value == pytest.approx(-2 * (1 - found.output) * (1 - found.output**2))
