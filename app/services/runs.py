@@ -27,6 +27,7 @@ from app.workers.messages import (
     Change,
     Discard,
     Import,
+    Narrate,
     Reset,
     Respec,
     SetWeights,
@@ -221,6 +222,12 @@ class Runs(LookingAtRuns):
         held = await self._live.find(id)
         await self._live.ask(held, Step(run=id, count=count))
         return dict(held.channel.run)
+
+    async def narrate(self, id: str) -> Json:
+        """One update of a paused run, and what was done in it, stage by stage."""
+        held = await self._live.find(id)
+        told: Json = await self._live.ask(held, Narrate(run=id))
+        return told
 
     async def reset(self, id: str, *, seed: int | None = None) -> Json:
         """Where it began: step 0 with the same initial weights, or what was imported; or step 0 with another seed's."""

@@ -35,7 +35,7 @@ from engine.errors import DivergedError, EngineError, FormatError, ShapeError
 from engine.evaluation import EvaluationResult
 from engine.parallel import SecondCore
 from engine.specs import LIVE_FIELDS, Dense, MnistSpec, RunSpec, Split, StopSpec
-from engine.trainer import Trainer, TrainerState
+from engine.trainer import StepResult, Trainer, TrainerState
 from engine.training import reached
 
 log = logging.getLogger(__name__)
@@ -179,14 +179,14 @@ class LiveRun:
             task.close()
             self._send(Refusal(number, "conflict", why, state=self.state))
 
-    def single_steps(self, count: int) -> Task:
-        """Exactly `count` updates, whatever the stop says."""
+    def single_steps(self, count: int, step: Callable[[], StepResult] | None = None) -> Task:
+        """Exactly `count` updates, whatever the stop says; `step` makes one, as the trainer itself would."""
         if self.state not in STEPPABLE:
             raise ConflictError(refusal("Taking single updates", self.state))
         for _ in range(count):
             started = perf_counter()
             try:
-                result = self.trainer.step()
+                result = (step or self.trainer.step)()
             except DivergedError as error:
                 self._diverge(error)
                 raise ConflictError(str(error)) from None

@@ -102,6 +102,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Narrate:
+    """One update of a paused run. Answer: what was done in it, stage by stage."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reset:
     """Back to where it began: step 0 or what was imported; or to step 0 with the weights of another `seed`."""
 
@@ -225,6 +232,7 @@ Command: TypeAlias = (
     | Respec
     | SetWeights
     | Step
+    | Narrate
     | Reset
     | Predict
     | ReadLayer

@@ -31,6 +31,7 @@ from app.workers.messages import (
     Lend,
     ListExamples,
     Look,
+    Narrate,
     Notification,
     Open,
     Predict,
@@ -46,6 +47,7 @@ from app.workers.messages import (
     Shutdown,
     Step,
 )
+from app.workers.narration import narrated
 from app.workers.pace import Pace
 from app.workers.process import Pulse
 from app.workers.refusals import ConflictError, refusal_for
@@ -217,6 +219,9 @@ class Scheduler:
                 run.reset(seed)
             case Step(count=count):
                 run.add_task(number, run.single_steps(count))
+                return False, None
+            case Narrate():
+                run.add_task(number, narrated(run))
                 return False, None
             case Evaluate():
                 run.add_task(number, readings.evaluate(run, command))

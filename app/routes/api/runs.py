@@ -110,6 +110,19 @@ async def step_run(runs: RunsService, id: RunId, body: StepsBody) -> Response:
 
 
 @router.post(
+    "/{id}/narration",
+    response_model=answers.Narration,
+    operation_id="narrateRun",
+    summary="Make one update on a paused run and tell it stage by stage",
+    description="The same update as that of `/steps`, to the last bit: the batch that is taken, what each layer makes of its "
+    "first example, the loss, the gradients on the way back, and what the optimizer then does to the weights.",
+    responses=problems(404, 409, 503),
+)
+async def narrate_run(runs: RunsService, id: RunId) -> Response:
+    return json_in_pieces(await runs.narrate(id))
+
+
+@router.post(
     "/{id}/reset",
     response_model=answers.Run,
     operation_id="resetRun",
