@@ -1,0 +1,89 @@
+"""The same story in a training: a network that learns few noisy points by heart, and what keeps it from doing so.
+
+The points lie about sin x, so that the best possible answer is known, and 135 or more of them are held out.
+Slide: "Overfitting: the model matches the training data too well".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from engine.datasets.points import points_dataset
+from engine.specs import Adam, CurveSpec, Dense, RunSpec, StopSpec, Tanh
+from engine.trainer import Trainer
+
+UPDATES = 3_000
+NOISE = 0.15
+"""As a share of the height of sin x, which is 2."""
+LOWEST_POSSIBLE = (2 * NOISE) ** 2
+"""The variance of the noise: sin x itself, which knows all but chance, has this loss on points held out."""
+HELD_OUT = 200
+EVERY = 10
+"""Updates between two measurements of the loss on points held out."""
+
+
+def run(points: int, units: int, l2: float, patience: int, seed: int) -> RunSpec:
+    """`points` to train on, all of them in each update; at most 200 held out, but no more than nine times as many.
+
+    `patience`: it stops after so many measurements without a lower loss on the points held out; 0: it never does.
+    """
+    total = points + min(HELD_OUT, 9 * points)
+    return RunSpec(
+        name="Overfitting",
+        dataset=CurveSpec(kind="sine", points=total, noise=NOISE, train_share=points / total, seed=seed),
+        network=(Dense(units=units), Tanh(), Dense(units=1)),
+        loss="mean_squared_error",
+        optimizer=Adam(learning_rate=0.02),
+        batch_size=points,
+        l2=l2,
+        seed=seed,
+        stop=StopSpec(steps=UPDATES, patience=patience or None),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Lowest:
+    """The lowest loss on the points held out so far: at which update, and with which parameters (P,)."""
+
+    step: int
+    loss: float
+    parameters: tuple[float, ...]
+
+
+class Beside:
+    """Trains beside a run, from the same spec, which makes the same weights, and keeps where the loss held out was lowest.
+
+    It measures at updates 0, 10, 20, … and is as far as `reached`.
+    """
+
+    def __init__(self, spec: RunSpec) -> None:
+        assert isinstance(spec.dataset, CurveSpec)
+        self._trainer = Trainer(spec, points_dataset(spec.dataset))
+        self._lowest: list[Lowest] = []
+        self._measure()
+
+    @property
+    def reached(self) -> int:
+        return self._trainer.steps
+
+    def advance(self) -> None:
+        """To the next measurement."""
+        self._trainer.advance(EVERY)
+        self._measure()
+
+    def lowest(self, step: int) -> Lowest:
+        """Among the measurements up to `step`, which must have been reached but for the last few updates."""
+        return next(found for found in reversed(self._lowest) if found.step <= step)
+
+    def _measure(self) -> None:
+        trainer, held_out = self._trainer, self._trainer.splits["test"]
+        loss, _ = trainer.loss.loss_and_gradient(trainer.network.logits(held_out.look(slice(None))), held_out.labels)
+        if not self._lowest or loss < self._lowest[-1].loss:
+            self._lowest.append(Lowest(trainer.steps, loss, tuple(map(float, trainer.network.parameters))))
+
+
+@lru_cache(maxsize=8)
+def beside(spec: RunSpec) -> Beside:
+    """The same one for the same run, so that each look goes on where the one before it ended."""
+    return Beside(spec)
