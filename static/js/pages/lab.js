@@ -122,7 +122,7 @@ document.addEventListener("htmx:after:swap", event => {
   if (target?.id !== "lab" && target !== form()) return;
   const { runs: ids = "", address = location.pathname, link: whole = address } = form().dataset;
   if (ids) follow(ids);
-  settle();
+  if (!dirty) settle(); // what was typed meanwhile is sent next
   const present = document.documentElement.hasAttribute("data-present");
   history.replaceState(null, "", present ? `${address}${address.includes("?") ? "&" : "?"}present=1` : address);
   const link = document.getElementById("lab-link");
