@@ -41,6 +41,7 @@ class Limits:
     table_bytes: Annotated[int, doc("Bytes in a table of one's own (CSV) that is sent here.")] = 2 * 2**20
     model_bytes: Annotated[int, doc("Bytes in a saved network that is sent here.")] = 48 * 2**20
     drawing_bytes: Annotated[int, doc("Bytes in a request that carries drawings or images.")] = 2 * 2**20
+    drawings: Annotated[int, doc("Drawings that one visitor keeps.")] = 60
     json_depth: Annotated[int, doc("How deeply lists and objects may be nested in a request.")] = 32
     name_characters: Annotated[int, doc("Characters in the name of a run.")] = MAX_NAME_CHARACTERS
     layers: Annotated[int, doc("Layers in a network.")] = MAX_LAYERS
@@ -50,6 +51,9 @@ class Limits:
     )
     runs_live: Annotated[int, doc("Runs that are training, paused or waiting at the same time.")] = 300
     runs_stored: Annotated[int, doc("Runs that are kept; delete one to make room.")] = 2_000
+    lab_runs: Annotated[
+        int, doc("Of them those that labs have made; the oldest go when nobody looks at them, and are made anew.")
+    ] = 1_000
     streams: Annotated[int, doc("Live streams (open pages) on the whole server.")] = 1_500
     streams_per_client: Annotated[
         int, doc("Live streams of one network address; everybody behind one proxy shares it.")

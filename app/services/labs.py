@@ -89,7 +89,7 @@ class Labs:
         ids: dict[str, str] = {}
         try:
             for (name, spec), count in zip(lab.runs(settings).items(), steps, strict=True):
-                ids[name] = str((await self._runs.create(checked(spec), state="paused"))["id"])
+                ids[name] = str((await self._runs.create(checked(spec), state="paused", owner="lab"))["id"])
                 await self.walk(ids[name], count)
             runs = await self.look(lab, settings, ids)
             figures = await self.figures(lab, settings, runs)
@@ -115,7 +115,7 @@ class Labs:
     async def _equip(self, lab: Lab, spec: RunSpec, id: str | None, command: Command, steps: int | None) -> str:
         run = None if id is None else await self._find(id)
         if run is None or id is None:
-            run = await self._runs.create(spec, state="paused")
+            run = await self._runs.create(spec, state="paused", owner="lab")
             id = str(run["id"])
             if lab.speed is not None:
                 await self._runs.change(id, RunChanges(updates_per_second=lab.speed))

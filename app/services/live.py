@@ -150,6 +150,11 @@ class LiveRuns:
         for held in sorted(idle, key=lambda held: held.touched)[: max(0, len(idle) - SPARE_CHANNELS)]:
             del self._held[held.id]
 
+    def is_unwanted(self, id: str) -> bool:
+        """Nobody looks at the run, asks it anything or trains it."""
+        held = self._held.get(id)
+        return held is None or self._is_unwanted(held)
+
     def _is_unwanted(self, held: Held) -> bool:
         quiet = held.opening is None and not held.commands and not held.channel.readers and not held.watches
         return quiet and held.state not in RUNNING

@@ -8,7 +8,7 @@ import json
 import logging
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from app import __version__
 from app.channel import subscribe_together
@@ -43,6 +43,8 @@ from engine.validation import read_run_spec
 
 log = logging.getLogger(__name__)
 
+Owner: TypeAlias = Literal["local", "lab"]
+"""A run is somebody's, or a lab's: then it stands in no list, and goes when there are many."""
 CREATE_SECONDS = 1.0
 """A run that is not open by then is answered as queued; its stream tells when it begins."""
 
@@ -88,11 +90,16 @@ class Runs(LookingAtRuns):
     # ---- Creating and finding --------------------------------------------------------------------------------------------
 
     async def create(
-        self, spec: RunSpec, *, state: Literal["running", "paused"] = "running", idempotency_key: str | None = None
+        self,
+        spec: RunSpec,
+        *,
+        state: Literal["running", "paused"] = "running",
+        idempotency_key: str | None = None,
+        owner: Owner = "local",
     ) -> Json:
         """A new run. The same key with the same request again answers with the run that it made the first time."""
         if idempotency_key is None:
-            return await self._create(spec, state, None, "")
+            return await self._create(spec, state, None, "", owner)
         digest = hashlib.sha256(json.dumps([values_of(spec), state], sort_keys=True).encode()).hexdigest()
         lock = self._keys.setdefault(idempotency_key, asyncio.Lock())
         try:
@@ -106,8 +113,8 @@ class Runs(LookingAtRuns):
             raise Unprocessable("This Idempotency-Key came with another request before.", code="idempotency_key_reused")
         return await self.get(earlier[1])
 
-    async def _create(self, spec: RunSpec, state: str, key: str | None, digest: str) -> Json:
-        held = await self._make(spec, state, key, digest)
+    async def _create(self, spec: RunSpec, state: str, key: str | None, digest: str, owner: Owner = "local") -> Json:
+        held = await self._make(spec, state, key, digest, owner)
         opening = asyncio.create_task(self._live.open(held))
         opening.add_done_callback(heard)
         done, _ = await asyncio.wait({opening}, timeout=CREATE_SECONDS)
@@ -116,15 +123,17 @@ class Runs(LookingAtRuns):
             raise error
         return dict(held.channel.run)
 
-    async def _make(self, spec: RunSpec, state: str, key: str | None, digest: str) -> Held:
+    async def _make(self, spec: RunSpec, state: str, key: str | None, digest: str, owner: Owner) -> Held:
         """Checked, stored and in memory, not yet in a worker."""
         check(spec)
+        if owner == "lab":
+            await self._thin_out()
         self._check_room()
         await self._live.make_room()
         stored = StoredRun(
             id=new_id(),
             created=utc_now(),
-            owner="local",
+            owner=owner,
             spec=values_of(spec),
             state=state,
             sentence=SENTENCES[state],
@@ -144,6 +153,12 @@ class Runs(LookingAtRuns):
             await self.store.call(rows.insert_with_key, stored, key, digest)
         except StoreUnavailableError:
             self.store.post(rows.insert_with_key, stored, key, digest)
+
+    async def _thin_out(self) -> None:
+        """The oldest runs of labs go, beyond those that are kept: nobody named them, and a lab makes them anew."""
+        for id in await self.store.call(rows.beyond, "lab", self._limits.lab_runs - 1):
+            if self._live.is_unwanted(id):
+                await self.delete(id)
 
     def _check_room(self) -> None:
         if self.stored >= self._limits.runs_stored:

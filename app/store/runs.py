@@ -65,20 +65,27 @@ def find(connection: sqlite3.Connection, id: str) -> StoredRun | None:
 
 
 def newest(connection: sqlite3.Connection, limit: int, before: int | None) -> list[StoredRun]:
-    """Newest first; `before` is the number of the last row of the page before."""
+    """Newest first, those of labs left out; `before` is the number of the last row of the page before."""
     if before is None:
-        return list(read(connection, "ORDER BY number DESC LIMIT ?", (limit,)))
-    return list(read(connection, "WHERE number < ? ORDER BY number DESC LIMIT ?", (before, limit)))
+        return list(read(connection, "WHERE owner != 'lab' ORDER BY number DESC LIMIT ?", (limit,)))
+    return list(read(connection, "WHERE owner != 'lab' AND number < ? ORDER BY number DESC LIMIT ?", (before, limit)))
 
 
 def newest_of(connection: sqlite3.Connection, dataset: str) -> StoredRun | None:
-    """The newest run on such a dataset (its spec's tag)."""
-    return next(read(connection, "WHERE json_extract(spec, '$.dataset.name') = ? ORDER BY number DESC LIMIT 1", (dataset,)), None)
+    """The newest run on such a dataset (its spec's tag) that is no lab's."""
+    condition = "WHERE owner != 'lab' AND json_extract(spec, '$.dataset.name') = ? ORDER BY number DESC LIMIT 1"
+    return next(read(connection, condition, (dataset,)), None)
 
 
 def unfinished(connection: sqlite3.Connection) -> list[StoredRun]:
     """The runs that were training when the server ended, oldest first."""
     return list(read(connection, "WHERE state IN ('queued', 'running') ORDER BY number", ()))
+
+
+def beyond(connection: sqlite3.Connection, owner: str, keep: int) -> list[str]:
+    """Ids of an owner's runs but the newest `keep`, oldest first."""
+    rows = connection.execute("SELECT id FROM runs WHERE owner = ? ORDER BY number DESC LIMIT -1 OFFSET ?", (owner, keep))
+    return [id for (id,) in reversed(rows.fetchall())]
 
 
 def count(connection: sqlite3.Connection) -> int:

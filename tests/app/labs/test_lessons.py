@@ -11,12 +11,13 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from app.errors import Conflict, Unprocessable
+from app.errors import Conflict, NotFound, Unprocessable
 from app.labs.lesson import Json, Runs
 from app.labs.settings import query, read, texts
 from app.prose import formula, prose
 from app.services.labs import Labs, at_numbers
 from app.services.runs import Runs as RunsService
+from app.store import runs as rows
 from tests.app.labs.example import Settings, lab, long_figures
 from tests.app.small_runs import service, until
 
@@ -154,11 +155,12 @@ def test_a_link_restores_the_very_weights(tmp_path: Path) -> None:
         assert fresh.figures == stepped.figures
         back = await labs.visit(EXAMPLE, settings, ids=fresh.ids, visitor="b" * 32, command="open", at="5.37")
         assert back.at == "5.37"
-        count = len((await runs.list())["items"])
+        assert not (await runs.list())["items"], "a lab's runs are in no list"
+        count = await runs.store.call(rows.count)
         redone = await labs.redo(EXAMPLE, settings, address["at"])
         assert redone.figures == stepped.figures
         assert redone.verdicts == stepped.verdicts
-        assert len((await runs.list())["items"]) == count, "its runs are gone again"
+        assert await runs.store.call(rows.count) == count, "its runs are gone again"
 
     with_labs(tmp_path, scenario)
 
@@ -172,6 +174,26 @@ def test_a_run_that_was_deleted_is_made_anew(tmp_path: Path) -> None:
         assert second.ids["some"] == first.ids["some"]
 
     with_labs(tmp_path, scenario)
+
+
+def test_the_oldest_runs_of_labs_go_when_there_are_many(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, lab_runs=3) as runs:
+            labs = Labs(runs, runs.store)
+            mine = await runs.create(EXAMPLE.runs(Settings())["all"], state="paused")
+            first = await labs.visit(EXAMPLE, Settings(), ids={}, visitor=VISITOR, command="open")
+            watched = await runs.subscribe(first.ids["some"], frozenset({"metrics"}), None, None)
+            await anext(watched)
+            await labs.visit(EXAMPLE, Settings(), ids={}, visitor="b" * 32, command="open")
+            await labs.visit(EXAMPLE, Settings(), ids={}, visitor="c" * 32, command="open")
+            with pytest.raises(NotFound):
+                await runs.get(first.ids["all"])
+            assert await runs.get(first.ids["some"]), "somebody looks at it"
+            assert [run["id"] for run in (await runs.list())["items"]] == [mine["id"]]
+            assert await runs.store.call(rows.count) == 5
+            await watched.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("text", ["1", "1.2.3", "a.b", "1.-2", "1.999999999", "1.²"])
