@@ -20,6 +20,7 @@ NINE = dict(zip(WEIGHTS, (0.5, -0.4, 0.3, 0.8, 0.1, -0.2, 1.2, -0.7, 0.3), stric
 ONE = Example(x1=1.0, x2=-2.0, y=1.0)
 
 numbers = st.floats(-4, 4).map(lambda value: shortest(float(np.float32(value))))
+remembered = st.one_of(st.just(0.0), st.floats(1e-12, 2))
 kinds = st.sampled_from(("sigmoid", "tanh", "relu", "linear"))
 
 
@@ -40,7 +41,7 @@ def by_name(lines: tuple[Line, ...]) -> dict[str, Line]:
     return {line.name: line for line in lines}
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(numbers, min_size=12, max_size=12), kinds, kinds, st.sampled_from(list(OPTIMIZER_SPECS)), st.data())
 def test_every_printed_number_recomputes_from_the_printed_ones(
     drawn: list[float], hidden: Activation, output: Activation, optimizer: str, data: st.DataObject
@@ -50,7 +51,7 @@ def test_every_printed_number_recomputes_from_the_printed_ones(
     assert len(found.forward) == 7
     assert len(found.backward) == 15
     memory = {
-        name: data.draw(st.lists(st.floats(0, 2), min_size=9, max_size=9))
+        name: data.draw(st.lists(remembered, min_size=9, max_size=9))
         for name in OPTIMIZERS[optimizer].accumulators
     }
     changed = updates(weights, found.gradients, OPTIMIZER_SPECS[optimizer](), memory, steps=3)
@@ -67,7 +68,7 @@ def test_a_wrong_digit_would_be_noticed() -> None:
             check_line(Line(name="", about="", latex="", numbers=wrong, value=line.value))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(numbers, min_size=12, max_size=12), kinds, kinds)
 def test_it_is_what_the_engine_backpropagates(drawn: list[float], hidden: Activation, output: Activation) -> None:
     weights, (x1, x2, y) = dict(zip(WEIGHTS, drawn[:9], strict=True)), drawn[9:]
