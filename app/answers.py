@@ -129,6 +129,25 @@ class Points(Answer):
     test_accuracy: list[float | None]
 
 
+class Drawing(Answer):
+    """A digit of one's own as it is kept: centred, 28×28."""
+
+    id: str
+    label: int = Field(description="Which digit it shows, as its visitor says.")
+    image_base64: str = Field(description="784 bytes of ink, row by row, 255 for full ink.")
+    created: str
+
+
+class DrawingList(Answer):
+    """Oldest first."""
+
+    items: list[Drawing]
+    packed: str = Field(
+        description="The newest of them as `values` of a dataset's `drawings`, as many as 12,000 letters hold; empty "
+        "without any."
+    )
+
+
 class LayerAnswer(Answer):
     index: int
     type: str

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Request
 
 from app.services.datasets import Datasets
+from app.services.drawings import Drawings
 from app.services.labs import Labs
 from app.services.runs import Runs
 from app.settings import Settings
@@ -27,6 +28,11 @@ def labs(request: Request) -> Labs:
     return service
 
 
+def drawings(request: Request) -> Drawings:
+    service: Drawings = request.app.state.drawings
+    return service
+
+
 def settings(request: Request) -> Settings:
     chosen: Settings = request.app.state.settings
     return chosen
@@ -35,6 +41,7 @@ def settings(request: Request) -> Settings:
 RunsService = Annotated[Runs, Depends(runs)]
 DatasetsService = Annotated[Datasets, Depends(datasets)]
 LabsService = Annotated[Labs, Depends(labs)]
+DrawingsService = Annotated[Drawings, Depends(drawings)]
 SettingsInUse = Annotated[Settings, Depends(settings)]
 
 RunId = Annotated[str, Path(pattern="^[a-z0-9]{16}$", description="The run's id.")]

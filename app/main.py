@@ -15,12 +15,13 @@ from app import __version__, problems
 from app.answers import FieldProblem, ProblemAnswer
 from app.routes import docs, labs, network, pages, plane, stream
 from app.routes import runs as run_pages
-from app.routes.api import catalogue, points, predictions, runs
+from app.routes.api import catalogue, drawings, points, predictions, runs
 from app.routes.api import labs as labs_api
 from app.routes.bodies import BODIES_A_TURN
 from app.routes.stream import Streams
 from app.security import Bodies, Guard
 from app.services.datasets import Datasets
+from app.services.drawings import Drawings
 from app.services.labs import Labs
 from app.services.runs import Runs
 from app.settings import Settings
@@ -67,6 +68,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         service = runs_service or Runs(Pool(settings), Database(settings.data), settings)
         app.state.runs = service
         app.state.labs = Labs(service, service.store)
+        app.state.drawings = Drawings(service.store, settings.limits)
         await service.start()
         try:
             yield
@@ -86,6 +88,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
             {"name": "points", "description": "Points in the plane or on a curve: a run's own, and tables of one's own."},
             {"name": "models", "description": "Networks as files."},
             {"name": "datasets", "description": "What runs learn from."},
+            {"name": "drawings", "description": "Digits drawn by yourself, to judge and to teach a network."},
             {"name": "labs", "description": "The lecture's labs, and whether their tasks are solved."},
             {"name": "catalogue", "description": "What runs can be made of."},
             {"name": "server", "description": "How this server is, and its limits."},
@@ -96,7 +99,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
     app.state.streams = Streams(settings.limits)
     app.state.datasets = Datasets()
     problems.install(app)
-    for router in (runs.router, predictions.router, points.router, runs.models, catalogue.router, labs_api.router, stream.router):
+    for router in (runs.router, predictions.router, points.router, runs.models, catalogue.router, drawings.router, labs_api.router, stream.router):
         app.include_router(router)
     for router in (docs.router, pages.router, plane.router, run_pages.router, network.router, labs.router):
         app.include_router(router)

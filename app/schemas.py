@@ -346,14 +346,22 @@ class PredictionsBody(Ink):
         return self
 
 
-class DrawnExample(Ink):
-    source: Literal["drawing"]
-
+class Drawn(Ink):
     @model_validator(mode="after")
     def is_drawn(self) -> Self:
         if self.drawing() is None:
             raise ValueError("A drawing needs ink, or ink_base64 with size.")
         return self
+
+
+class DrawingBody(Drawn):
+    """A drawing to be kept, and the digit that it shows."""
+
+    label: Annotated[int, Interval(ge=0, le=9), Field(description="Which digit it shows.")]
+
+
+class DrawnExample(Drawn):
+    source: Literal["drawing"]
 
 
 class StoredExample(Request):

@@ -45,7 +45,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 TABLE = re.compile(r"/api/datasets|/(plane|curve)/(open|csv|runs/[a-z0-9]+/experiment)")
-LARGE_NUMERIC = re.compile(r"/(predictions|watches/[a-z0-9]+)")
+LARGE_NUMERIC = re.compile(r"/(predictions|drawings|watches/[a-z0-9]+)")
 
 
 class Guard:

@@ -42,6 +42,7 @@ class Limits:
     model_bytes: Annotated[int, doc("Bytes in a saved network that is sent here.")] = 48 * 2**20
     drawing_bytes: Annotated[int, doc("Bytes in a request that carries drawings or images.")] = 2 * 2**20
     drawings: Annotated[int, doc("Drawings that one visitor keeps.")] = 60
+    drawings: Annotated[int, doc("Drawings that one visitor keeps.")] = 60
     json_depth: Annotated[int, doc("How deeply lists and objects may be nested in a request.")] = 32
     name_characters: Annotated[int, doc("Characters in the name of a run.")] = MAX_NAME_CHARACTERS
     layers: Annotated[int, doc("Layers in a network.")] = MAX_LAYERS

@@ -42,6 +42,11 @@ class Ink:
     scaled20: Grey
     image28: Grey
 
+    @property
+    def pixels(self) -> bytes:
+        """28×28 bytes, row by row, 255 for full ink, in 16 shades: more tell nothing, and they pack worse."""
+        return (np.rint(self.image28 * 15) * 17).astype(np.uint8).tobytes()
+
     def network_input(self, crop: int) -> Array:
         """The middle `crop`×`crop` pixels as a batch of one: float32 (1, crop, crop, 1)."""
         margin = (FIELD - crop) // 2

@@ -57,4 +57,16 @@ CREATE TABLE solved (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (RUNS, TEST_LOSS, SOLVED)
+DRAWINGS = """
+CREATE TABLE drawings (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    visitor TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    label INTEGER NOT NULL,                    -- the digit that it shows, as its visitor says
+    pixels BLOB NOT NULL,                      -- 28×28 bytes of ink, row by row
+    created TEXT NOT NULL
+);
+CREATE INDEX drawings_of_visitor ON drawings (visitor, number);
+"""
+
+MIGRATIONS: tuple[str, ...] = (RUNS, TEST_LOSS, SOLVED, DRAWINGS)
