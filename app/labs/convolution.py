@@ -137,7 +137,14 @@ def flat_is_silent(_: Settings, f: Json, __: Runs) -> Verdict:
     answer, found = max(flat), max(uneven)
     if answer < NOTHING < found:
         return Verdict(True, 1, f"The weights sum to 0: flat stretches answer 0, the uneven place {written(found)}.")
-    return Verdict(False, 1 - min(1, answer / max(found, NOTHING)), f"A flat stretch answers {written(answer)}.")
+    return Verdict(
+        False, _ahead(found, answer), f"A flat stretch answers {written(answer)}, the uneven place {written(found)}."
+    )
+
+
+def _ahead(wanted: float, unwanted: float) -> float:
+    """How near the unwanted answer is to 0, measured by the wanted one."""
+    return max(0.0, 1 - unwanted / wanted) if wanted > NOTHING else 0.0
 
 
 def each_input_once(_: Settings, f: Json, __: Runs) -> Verdict:
@@ -167,7 +174,7 @@ def lying_strokes_only(_: Settings, f: Json, __: Runs) -> Verdict:
     lying, standing = digit["lying"], digit["standing"]
     note = f"A lying stroke answers {written(lying)}, a standing one {written(standing)}."
     solved = lying > NOTHING > standing
-    return Verdict(solved, 1 if solved else max(0, 1 - standing / max(lying, NOTHING)), note)
+    return Verdict(solved, 1 if solved else _ahead(lying, standing), note)
 
 
 LAB = Lab(
@@ -200,7 +207,6 @@ LAB = Lab(
         Part(
             text="Over a picture the kernel is a square. Choose <b>a digit</b>: the kernel decides whether edges, a blur or "
             "lying strokes come out. A network learns its kernels by itself.",
-            stress="kernel response",
         ),
     ),
     symbols={

@@ -7,10 +7,11 @@ present in convolutional layers"). All of it in float64, so that a sum of short 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from math import prod
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,61 @@ def _with_weights(layer: WeightedLayer, weights: Array) -> WeightedLayer:
     return layer
 
 
+# ---- What the lesson shows ---------------------------------------------------------------------------------------------
+
+
+def over_row(row: Sequence[float], kernel: Sequence[float], stride: int, padding: int) -> dict[str, Any]:
+    """A kernel over a row of numbers, and the matrix that a fully connected layer needs for the same, as plain JSON.
+
+    response: by the convolution; dense: by the fully connected layer; difference: the largest between them; matrix: its
+    weights, one list a response; flat: whether a response's kernel lies on equal numbers, none of them padding.
+    """
+    inputs = np.array(row, np.float64)
+    layer = sliding(np.array(kernel, np.float64), inputs.shape, stride, padding)
+    answers = response(layer, inputs)
+    matrix = dense_matrix(layer)
+    dense = fully_connected(matrix).forward(inputs[:, None])[:, 0]
+    padded = np.pad(inputs, padding, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel))[::stride]
+    return {
+        "inputs": inputs.tolist(),
+        "kernel": list(kernel),
+        "response": answers.tolist(),
+        "dense": dense.tolist(),
+        "difference": float(np.abs(answers - dense).max()),
+        "matrix": matrix.tolist(),
+        "flat": (windows == windows[:, :1]).all(axis=1).tolist(),
+        "strongest": int(np.abs(answers).argmax()),
+    }
+
+
+def over_digit(index: int, weights: Sequence[float], size: int, stride: int, padding: int) -> dict[str, Any]:
+    """A kernel over a test digit, as plain JSON; `weights` are those of `framed`.
+
+    difference: the largest between the response and the dense matrix times the picture; kept: how many weights of that
+    matrix are not zero; lying, standing: the strongest answers to a stroke one pixel wide.
+    """
+    kernel = unframed(weights, size)
+    picture, label = digit(index)
+    layer = sliding(kernel, picture.shape, stride, padding)
+    answers = response(layer, picture)
+    matrix = dense_matrix(layer)
+    lying, standing = (float(np.abs(response(sliding(kernel, line.shape, 1, 0), line)).max()) for line in strokes())
+    return {
+        "label": label,
+        "ink": picture.tolist(),
+        "kernel": kernel.tolist(),
+        "kernels": {name: framed(name, size) for name in KERNELS[size]},
+        "name": next((name for name, known in KERNELS[size].items() if np.array_equal(known, kernel)), ""),
+        "response": answers.tolist(),
+        "difference": float(np.abs(answers.ravel() - matrix @ picture.ravel()).max()),
+        "matrix": list(matrix.shape),
+        "kept": int(np.count_nonzero(matrix)),
+        "lying": lying,
+        "standing": standing,
+    }
+
+
 # ---- Kernels and pictures to begin with --------------------------------------------------------------------------------
 
 
@@ -90,6 +146,21 @@ def _family(blur: Kernel) -> Mapping[str, Kernel]:
 KERNELS: Mapping[int, Mapping[str, Kernel]] = MappingProxyType(
     {3: _family(_bell((1, 2, 1))), 5: _family(_bell((1, 2, 4, 2, 1)))}
 )
+
+FRAME = 5
+"""The largest of them."""
+
+
+def framed(name: str, size: int) -> tuple[float, ...]:
+    """A kernel, row by row, in the middle of 5×5 weights."""
+    return tuple(np.pad(KERNELS[size][name], (FRAME - size) // 2).ravel().tolist())
+
+
+def unframed(weights: Sequence[float], size: int) -> Kernel:
+    """The middle (size, size) of 5×5 weights."""
+    margin = (FRAME - size) // 2
+    middle = slice(margin, margin + size)
+    return np.array(weights, np.float64).reshape(FRAME, FRAME)[middle, middle]
 
 
 @cache
