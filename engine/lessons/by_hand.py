@@ -11,7 +11,7 @@ import numpy as np
 DIGITS = 5
 """Significant digits of a number that had to be rounded; one with fewer digits is exact."""
 
-_DUST = 1e-12
+DUST = 1e-12
 """What float64 itself leaves of a sum of short decimals: 1.4000000000000001 is 1.4."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -42,7 +42,7 @@ def written(number: float) -> str:
     So 0.5 is a half, and 0.50000 is a half to five digits. A large or a tiny one is written 1.2346·10⁻⁷.
     """
     short = f"{number:.{DIGITS}g}"
-    text = short if abs(float(short) - number) <= _DUST * abs(number) else f"{number:#.{DIGITS}g}"
+    text = short if abs(float(short) - number) <= DUST * abs(number) else f"{number:#.{DIGITS}g}"
     mantissa, _, exponent = text.partition("e")
     mantissa = mantissa.removesuffix(".").replace("-", "−")
     return f"{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPTS)}" if exponent else mantissa

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from math import exp, sqrt, tanh
 
-from engine.lessons.by_hand import DIGITS, Line, written
+from engine.lessons.by_hand import DIGITS, DUST, Line, written
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:·10(?P<power>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?")
 NORMAL = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
@@ -13,12 +13,13 @@ KNOWN = {"exp": exp, "tanh": tanh, "max": max, "sqrt": sqrt}
 
 
 def value_and_half_digit(text: str) -> tuple[float, float]:
-    """A printed number, and half of its last digit where it was rounded; short ones are exact."""
+    """A printed number, and half of its last digit where it was rounded; short ones are exact but for float64's dust."""
     mantissa, _, power = text.partition("·10")
     scale = 10.0 ** int(power.translate(NORMAL)) if power else 1.0
     digits = len(mantissa.replace(".", "").lstrip("0"))
     places = len(mantissa.partition(".")[2])
-    return float(mantissa) * scale, 0.5 * 10.0**-places * scale if digits >= DIGITS else 0.0
+    value = float(mantissa) * scale
+    return value, 0.5 * 10.0**-places * scale if digits >= DIGITS else DUST * value
 
 
 def as_python(text: str) -> str:

@@ -51,8 +51,7 @@ def test_every_printed_number_recomputes_from_the_printed_ones(
     assert len(found.forward) == 7
     assert len(found.backward) == 15
     memory = {
-        name: data.draw(st.lists(remembered, min_size=9, max_size=9))
-        for name in OPTIMIZERS[optimizer].accumulators
+        name: data.draw(st.lists(remembered, min_size=9, max_size=9)) for name in OPTIMIZERS[optimizer].accumulators
     }
     changed = updates(weights, found.gradients, OPTIMIZER_SPECS[optimizer](), memory, steps=3)
     for line in (*found.forward, *found.backward, *(line for update in changed.values() for line in update.lines)):
