@@ -299,7 +299,9 @@ def app_with(runs: RunsDouble | None = None, **limits: Any) -> Nabla:
     store = DatabaseDouble()
     app.state.labs = Labs(app.state.runs, store)
     app.state.drawings = Drawings(store, app.state.settings.limits)
-    app.state.drawings = Drawings(DatabaseDouble(), app.state.settings.limits)
+    store = DatabaseDouble()
+    app.state.labs = Labs(app.state.runs, store)
+    app.state.drawings = Drawings(store, app.state.settings.limits)
     return app
 
 
