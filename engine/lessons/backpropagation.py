@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import tanh
+from math import exp, tanh
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -116,7 +116,7 @@ _FUNCTIONS: Mapping[Activation, _Function] = MappingProxyType(
         "sigmoid": _Function(
             lambda j: rf"\frac{{1}}{{1 + e^{{-in_{j}}}}}",
             lambda z: f"1 / (1 + e^({written(-z)}))",
-            lambda z: 0.5 * (1 + tanh(0.5 * z)),  # the same, and cannot overflow
+            lambda z: 1 / (1 + exp(-z)) if z > 0 else exp(z) / (1 + exp(z)),  # the same, and no power overflows
             lambda a: f"{a} (1 - {a})",
             lambda _, a: f"{written(a)} · (1 − {written(a)})",
             lambda _, a: a * (1 - a),
