@@ -35,7 +35,9 @@ from app.routes.experiment import (
 )
 from app.routes.experiment_texts import flat, packed, playground
 from app.routes.forms import OPTIMIZER_TITLES
-from app.routes.plane_forms import (
+from app.routes.plane_changes import act, kept_weights, live_changes, settle
+from app.routes.plane_forms import Bench, bench_of
+from app.routes.plane_titles import (
     ACTIVATION_TITLES,
     CONTROL_TITLES,
     INITIALIZER_TITLES,
@@ -43,12 +45,6 @@ from app.routes.plane_forms import (
     RATES,
     SCHEDULE_TITLES,
     UNLOCKABLE,
-    Bench,
-    act,
-    bench_of,
-    kept_weights,
-    live_changes,
-    settle,
 )
 from app.routes.views import command_states, snippets
 from app.services.changes import RunChanges

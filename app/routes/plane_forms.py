@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from app.figures import figure
 from app.routes.experiment import (
@@ -26,135 +25,19 @@ from app.routes.experiment import (
     texts_of,
     write,
 )
-from app.routes.experiment_texts import ACTIVATIONS, MOST_HIDDEN, MOST_UNITS, unpacked
-from app.routes.forms import OPTIMIZER_TITLES, Field
+from app.routes.experiment_texts import ACTIVATIONS, unpacked
+from app.routes.forms import Field
+from app.routes.plane_titles import CONTROL_FIELDS, LOSS_TITLES, RESOLUTIONS, SET_TITLES, SPEEDS, TITLES
 from engine.specs import (
-    LIVE_FIELDS,
     MANY_CLASSES,
     OPTIMIZER_SPECS,
-    DatasetSpec,
     Dense,
     Dropout,
-    PlaneSpec,
     RunSpec,
     StopSpec,
     TableSpec,
 )
 from engine.specs.datasets import FEATURE_LABELS
-
-SET_TITLES = {
-    "circle": "Circle",
-    "xor": "Xor",
-    "gaussians": "Gauss",
-    "spiral": "Spiral",
-    "moons": "Moons",
-    "convnetjs_simple": "Simple",
-    "convnetjs_circle": "Rings",
-    "convnetjs_spiral": "Coil",
-    "convnetjs_random": "Random",
-    "plane": "Plane",
-    "bumps": "Bumps",
-    "x_sin_x": "x sin x",
-    "sine": "Sine",
-    "line": "Line",
-    "parabola": "Parabola",
-    "step": "Step",
-    "bump": "Bump",
-    "own": "Own",
-}
-ACTIVATION_TITLES = {
-    "tanh": "tanh",
-    "relu": "ReLU",
-    "sigmoid": "logistic",
-    "softplus": "softplus",
-    "leaky_relu": "leaky ReLU",
-    "linear": "linear",
-}
-LOSS_TITLES = {
-    "softmax_cross_entropy": "Softmax, cross-entropy",
-    "half_squared_error": "Squared, as in Playground",
-    "mean_squared_error": "Mean squared error",
-    "huber": "Huber",
-    "absolute_error": "Absolute error",
-}
-INITIALIZER_TITLES = {
-    "automatic": "Automatic",
-    "he_normal": "He",
-    "glorot_uniform": "Glorot",
-    "playground": "As in Playground",
-    "zeros": "All zero",
-}
-SCHEDULE_TITLES = {"constant": "Constant", "step": "In steps", "cosine": "Along a cosine"}
-TITLES = {
-    "lr": "Learning rate",
-    "batch": "Batch size",
-    "l1": "L1 decay",
-    "l2": "L2 decay",
-    "huber_delta": "Huber’s δ",
-    "clip": "Longest gradient",
-    "seed": "Seed",
-    "dataseed": "Seed of the points",
-    "stop_epochs": "Stop after epochs",
-    "stop_steps": "Stop after updates",
-    "stop_loss": "Stop at test loss",
-    "stop_accuracy": "Stop at accuracy, %",
-    "stop_patience": "Patience",
-    "stop_seconds": "Stop after seconds",
-    "every": "Falls every",
-    "factor": "To this share",
-    "warm_up": "Warm-up updates",
-    "steps": "Falls for updates",
-    "final": "Share at the end",
-}
-RATES = ("0.00001", "0.0001", "0.001", "0.003", "0.01", "0.03", "0.1", "0.3", "1", "3", "10")
-"""Offered for the learning rate and the decays, as in Playground."""
-SPEEDS = (
-    ("", "as fast as it goes"),
-    ("1", "1 update a second"),
-    ("10", "10 updates a second"),
-    ("100", "100 updates a second"),
-)
-RESOLUTIONS = (50, 100, 200)
-"""Places across the picture of the plane that are offered; an address may say any number between 20 and 200."""
-
-CONTROL_TITLES = {
-    "data": "Data set", "noise": "Noise", "points": "Number of points", "classes": "Number of classes",
-    "train": "Share for training", "new_points": "New points", "paint": "Painting", "own": "Own data (CSV)",
-    "features": "Inputs", "layers": "Layers and neurons", "activation": "Activations", "dropout": "Dropout",
-    "lr": "Learning rate", "optimizer": "Optimizer", "batch": "Batch size", "decay": "L1 and L2 decay", "loss": "Loss",
-    "init": "Initial weights", "schedule": "Schedule", "clip": "Longest gradient", "stop": "Stopping", "seed": "Seeds",
-    "regions": "Regions and their resolution", "show": "Test points, mistakes", "play": "Train and pause", "step": "Single updates",
-    "reset": "Reset", "speed": "Speed", "text": "Introduction",
-}  # fmt: skip
-UNLOCKABLE = frozenset({"play", "step", "reset", "text"})
-"""These can be hidden; there is nothing in them to lock."""
-PLANE_ONLY = frozenset({"classes", "features", "regions"})
-
-CONTROL_FIELDS: Mapping[str, tuple[str, ...]] = {
-    "data": ("data",),
-    "noise": ("noise",),
-    "points": ("points",),
-    "classes": ("classes",),
-    "train": ("train",),
-    "features": ("features",),
-    "layers": ("layers", "units-"),
-    "activation": ("activation-",),
-    "dropout": ("dropout-",),
-    "optimizer": ("optimizer",),
-    "lr": ("lr",),
-    "batch": ("batch",),
-    "decay": ("l1", "l2"),
-    "loss": ("loss", "huber_delta"),
-    "init": ("init",),
-    "schedule": ("schedule", "every", "factor", "warm_up", "steps", "final"),
-    "clip": ("clip",),
-    "stop": tuple(STOP_NUMBERS),
-    "seed": ("seed", "dataseed"),
-    "regions": ("regions", "resolution"),
-    "show": ("show",),
-    "speed": ("speed",),
-}
-"""The fields of each control; a hyphen at the end stands for one field of each layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,71 +288,3 @@ def _own(texts: Mapping[str, str]) -> list[tuple[str, str]]:
         ("own_target", table.target),
         ("own_standardize", "1" if table.standardize else "0"),
     ]
-
-
-# ---- What a button does ------------------------------------------------------------------------------------------------------
-
-
-def act(texts: dict[str, str], action: str) -> None:
-    """Carries out a button of the form on its texts; one that means nothing changes nothing."""
-    verb, _, what = action.partition(":")
-    layers = [part for part in texts.get("network", "").split(",") if part]
-    match verb, what:
-        case "layer", "more" if len(layers) < MOST_HIDDEN:
-            layers.append(layers[-1] if layers else "4.tanh")
-        case "layer", "fewer" if layers:
-            layers.pop()
-        case "more" | "fewer", index if index.isascii() and index.isdigit() and int(index[:3]) < len(layers):
-            units, _, rest = layers[int(index)].partition(".")
-            if units.isascii() and units.isdigit():
-                count = int(units[:4]) + (1 if verb == "more" else -1)
-                layers[int(index)] = f"{min(MOST_UNITS, max(1, count))}.{rest}"
-        case "new", ("points" | "seed") as which:
-            texts["dataseed" if which == "points" else "seed"] = str(secrets.randbelow(1_000_000))
-        case "rate", rate:
-            texts["lr"] = rate
-        case "own", word:
-            texts |= {"data": "own", "own": word}
-    if verb in ("layer", "more", "fewer"):
-        texts["network"] = ",".join(layers)
-
-
-def settle(texts: dict[str, str], before: RunSpec) -> str:
-    """Another optimizer or schedule begins with its own usual numbers; the sentence that says so, if there is one."""
-    notice = ""
-    if texts.get("schedule", before.schedule.name) != before.schedule.name:
-        for name in kind_numbers(type(before.schedule)):
-            texts.pop(name, None)
-    chosen = texts.get("optimizer", before.optimizer.name)
-    if chosen != before.optimizer.name and chosen in OPTIMIZER_SPECS:
-        for name in {*kind_numbers(type(before.optimizer)), *kind_numbers(OPTIMIZER_SPECS[chosen])}:
-            texts.pop(name, None)
-        notice = f"The learning rate is now as is usual for {OPTIMIZER_TITLES[chosen]}."
-    return notice
-
-
-# ---- What a change means for the run ---------------------------------------------------------------------------------------------
-
-
-def kept_weights(before: RunSpec, after: RunSpec) -> Literal["weights", "nothing"]:
-    """Whether a run goes on with its weights: when nothing but the points is another, and they are of the same kind."""
-    same_kind = isinstance(after.dataset, TableSpec) or (
-        getattr(before.dataset, "kind", None) == getattr(after.dataset, "kind", None)
-    )
-    told = [(dataset.input_shape, dataset.classes, features_of(dataset)) for dataset in (before.dataset, after.dataset)]
-    if same_kind and told[0] == told[1] and replace(after, dataset=before.dataset) == before:
-        return "weights"
-    return "nothing"
-
-
-def features_of(dataset: DatasetSpec) -> tuple[str, ...]:
-    """What a network is told of two columns; one column, or more than two, go to it as they are."""
-    if isinstance(dataset, PlaneSpec) or (isinstance(dataset, TableSpec) and len(dataset.columns) == 2):
-        return dataset.features
-    return ()
-
-
-def live_changes(before: RunSpec, after: RunSpec) -> dict[str, Any] | None:
-    """The hyperparameters that differ, if nothing else does: what a run takes over while it goes on. None: it cannot."""
-    changed = {name: getattr(after, name) for name in LIVE_FIELDS if getattr(before, name) != getattr(after, name)}
-    return changed if replace(before, **changed) == after else None

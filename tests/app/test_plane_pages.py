@@ -20,7 +20,9 @@ from app import deps, problems
 from app.errors import NotFound, Unprocessable
 from app.routes import pages, plane, runs
 from app.routes.experiment import BASES, CONTROLS, KINDS, Experiment, View, read, texts_of, write
-from app.routes.plane_forms import CONTROL_FIELDS, CONTROL_TITLES, act, bench_of, kept_weights, live_changes, settle
+from app.routes.plane_changes import act, kept_weights, live_changes, settle
+from app.routes.plane_forms import bench_of
+from app.routes.plane_titles import CONTROL_FIELDS, CONTROL_TITLES
 from app.services.changes import RunChanges, Unchanged
 from app.services.datasets import Datasets
 from app.services.description import describe_spec
