@@ -26,7 +26,7 @@ if __name__ == "__main__":
         arguments.remove("--peers")
     if "--shots" in arguments:
         os.environ["NABLA_SHOTS"] = "1"
-        arguments = [str(ROOT / "tests/browser/test_shots.py")]
+        arguments = [str(ROOT / "tests/browser/test_shots.py"), str(ROOT / "tests/browser/labs")]
         selection = []
     elif "--long" in arguments:
         arguments.remove("--long")
