@@ -216,14 +216,14 @@ def test_figures_may_take_their_time_beside_the_runs(tmp_path: Path) -> None:
     with_labs(tmp_path, scenario)
 
 
-def refuse(settings: Settings, runs: Runs) -> Json:
+def refuse(_settings: Settings, runs: Runs) -> Json:
     from app.workers.refusals import ConflictError
 
     raise ConflictError("impossible")
 
 
 def test_what_was_solved_stays_solved_for_the_one_who_did(tmp_path: Path) -> None:
-    async def scenario(labs: Labs, runs: RunsService) -> None:
+    async def scenario(labs: Labs, _runs: RunsService) -> None:
         first = await labs.visit(EXAMPLE, Settings(), ids={}, visitor=VISITOR, command="open")
         assert not first.solved
         await labs.visit(EXAMPLE, Settings(), ids=first.ids, visitor=VISITOR, command="step", count=25)
