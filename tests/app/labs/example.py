@@ -59,7 +59,7 @@ def long_figures(settings: Settings, runs: Runs) -> Generator[None, None, Json]:
     return figures(settings, runs)
 
 
-def far_enough(settings: Settings, found: Json, runs: Runs) -> Verdict:
+def far_enough(_settings: Settings, found: Json, runs: Runs) -> Verdict:
     steps = runs["all"].step
     return Verdict(steps >= 20, steps / 20, f"{steps} updates at {found['rate']}.")
 

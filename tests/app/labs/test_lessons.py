@@ -96,7 +96,7 @@ def test_a_symbol_carries_its_meaning_wherever_it_stands() -> None:
 
 
 def test_a_visit_makes_the_runs_and_looks_at_them(tmp_path: Path) -> None:
-    async def scenario(labs: Labs, runs: RunsService) -> None:
+    async def scenario(labs: Labs, _runs: RunsService) -> None:
         visit = await labs.visit(EXAMPLE, Settings(), ids={}, visitor=VISITOR, command="open")
         assert list(visit.ids) == ["all", "some"]
         assert visit.figures["weights"] == {"all": (0.5, -1.0), "some": (0.5, -1.0)}
@@ -113,7 +113,7 @@ def test_a_visit_makes_the_runs_and_looks_at_them(tmp_path: Path) -> None:
 
 
 def test_only_the_run_whose_spec_changes_begins_again(tmp_path: Path) -> None:
-    async def scenario(labs: Labs, runs: RunsService) -> None:
+    async def scenario(labs: Labs, _runs: RunsService) -> None:
         first = await labs.visit(EXAMPLE, Settings(), ids={}, visitor=VISITOR, command="open")
         await labs.visit(EXAMPLE, Settings(), ids=first.ids, visitor=VISITOR, command="step", count=10)
         seen = await labs.visit(EXAMPLE, Settings(view="table"), ids=first.ids, visitor=VISITOR)
@@ -206,7 +206,7 @@ def test_what_is_no_number_of_updates_for_each_run_is_refused(text: str) -> None
 
 
 def test_figures_may_take_their_time_beside_the_runs(tmp_path: Path) -> None:
-    async def scenario(labs: Labs, runs: RunsService) -> None:
+    async def scenario(labs: Labs, _runs: RunsService) -> None:
         slow = lab(plays=False, figures=long_figures)
         visit = await labs.visit(slow, Settings(), ids={}, visitor=VISITOR, command="open")
         assert visit.figures["rate"] == 0.05
@@ -216,7 +216,7 @@ def test_figures_may_take_their_time_beside_the_runs(tmp_path: Path) -> None:
     with_labs(tmp_path, scenario)
 
 
-def refuse(_settings: Settings, runs: Runs) -> Json:
+def refuse(_settings: Settings, _runs: Runs) -> Json:
     from app.workers.refusals import ConflictError
 
     raise ConflictError("impossible")
