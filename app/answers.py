@@ -298,6 +298,24 @@ class ClassifiedExample(Answer):
     image: Packed
 
 
+class CheckedGroup(Answer):
+    """The weights or the biases of one layer."""
+
+    index: int
+    layer: str
+    group: Literal["weights", "biases"]
+    size: int
+    checked: int = Field(description="How many of them were tried.")
+    error: float = Field(description="Relative: 0 perfect, near 1 unrelated.")
+
+
+class GradientCheck(Answer):
+    step: int
+    examples: int
+    groups: list[CheckedGroup]
+    worst: float = Field(description="The largest error.")
+
+
 class ClassifiedExamples(Answer):
     step: int
     total: int

@@ -8,16 +8,26 @@ smooth they agree to six digits; where a ReLU or a maximum switches within the m
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.arrays import Array, Truth
+from engine.errors import ShapeError
 from engine.losses import Loss
 from engine.network import Network
 
+if TYPE_CHECKING:
+    from engine.trainer import Trainer
+
 STEP = 1e-6
 """How far a parameter is moved: in float64 the slopes then keep about ten digits of the loss's sixteen."""
+
+EXAMPLES = 4
+FEWEST, MOST = 4, 64
+BUDGET = 1e9
+"""Multiply-adds that a check of a run's network may take: a second or two in float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +118,25 @@ def relative_error(slopes: Array, gradients: Array) -> float:
     outside = gradients - np.clip(gradients, slopes.min(axis=0), slopes.max(axis=0))
     scale = np.linalg.norm(gradients) + np.linalg.norm(slopes.mean(axis=0))
     return float(np.linalg.norm(outside) / max(float(scale), 1e-4))
+
+
+def of_run(trainer: Trainer) -> Generator[None, None, dict[str, Any]]:
+    """The network of a run on its first training examples, as plain values; few parameters of a large network are tried.
+
+    Without the run's weight decay, which is no part of what is backpropagated. ShapeError for a network that has diverged.
+    """
+    network, train = trainer.network, trainer.splits["train"]
+    if not np.isfinite(network.parameters).all():
+        raise ShapeError("This network has values that are no numbers any more: there are no gradients to check.")
+    examples = min(EXAMPLES, len(train))
+    cost = 3 * examples * 2 * len(network.plan) * sum(layer.multiply_adds for layer in network.plan)
+    limit = int(min(MOST, max(FEWEST, BUDGET // max(1, cost))))
+    step = trainer.steps
+    inputs, labels = train.look(slice(examples)), train.labels[:examples]
+    checks = yield from checking(network, trainer.loss, inputs, labels, limit=limit)
+    return {
+        "step": step,
+        "examples": examples,
+        "groups": [asdict(check) for check in checks],
+        "worst": max((check.error for check in checks), default=0.0),
+    }

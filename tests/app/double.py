@@ -188,6 +188,11 @@ class RunsDouble(Runs):
         run["step"] += count
         return run
 
+    async def look(self, id: str, function: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:  # noqa: ARG002
+        """Only a gradient check is asked for: of a network without weights."""
+        await self.get(id)
+        return {"seen": {"step": 0, "examples": 4, "groups": [], "worst": 0.0}}
+
     async def narrate(self, id: str) -> dict[str, Any]:
         run = await self.get(id)
         told = {"shape": [1], "low": 1.0, "high": 1.0, "mean": 1.0, "values": [1.0], "pack": None}

@@ -9,12 +9,18 @@ from hypothesis import strategies as st
 
 from engine import specs
 from engine.arrays import Array
-from engine.errors import SpecError
-from engine.gradcheck import check_gradients, relative_error
+from engine.datasets.points import points_dataset
+from engine.errors import ShapeError, SpecError
+from engine.gradcheck import check_gradients, of_run, relative_error
 from engine.layers import Convolution, Dense, Tanh
 from engine.layers.convolution import SlidingFilters
 from engine.losses import LOSSES, Loss
 from engine.network import Network
+from engine.specs import CurveSpec
+from engine.trainer import Trainer
+from tests.engine import small
+from tests.engine.portions import finished
+from tests.engine.test_trainer import assert_same
 
 every_loss = pytest.mark.parametrize(
     "loss", [make() for make in LOSSES.values()], ids=lambda loss: type(loss).__name__
@@ -110,3 +116,40 @@ def test_the_network_stays_as_it_is() -> None:
     check_gradients(network, LOSSES["softmax_cross_entropy"](), np.ones((1, 2, 2, 1)), np.zeros(1, np.int64))
     assert np.array_equal(network.parameters, before)
     assert (network.gradients == 7).all()
+
+
+def test_a_run_is_checked_on_its_own_examples() -> None:
+    """Images and points, classes and numbers, with and without kinks; every group of parameters is named with its size."""
+    curve = CurveSpec(points=10)
+    of_numbers = specs.RunSpec(
+        dataset=curve, network=(specs.Dense(units=5), specs.Sigmoid(), specs.Dense(units=1)), loss="mean_squared_error"
+    )
+    trainers = (
+        Trainer(small.spec(), small.dataset()),
+        Trainer(of_numbers, points_dataset(curve)),
+    )
+    for trainer in trainers:
+        for _ in range(5):
+            trainer.step()
+        before = trainer.state()
+        found = finished(of_run(trainer))
+        assert found["worst"] < 1e-5
+        assert sum(group["size"] for group in found["groups"]) == trainer.network.parameters.size
+        assert all(0 < group["checked"] <= group["size"] for group in found["groups"])
+        assert (found["step"], found["examples"]) == (5, 4)
+        assert_same(trainer.state(), before)
+    assert [(group["index"], group["group"]) for group in found["groups"]] == [
+        (0, "weights"), (0, "biases"), (2, "weights"), (2, "biases"),
+    ]  # fmt: skip
+
+
+def test_a_run_with_a_wrong_layer_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Dense, "_parameter_gradients", wrong_bias)
+    assert finished(of_run(Trainer(small.spec(), small.dataset())))["worst"] > 0.1
+
+
+def test_a_diverged_run_has_nothing_to_check() -> None:
+    trainer = Trainer(small.spec(), small.dataset())
+    trainer.network.parameters[0] = np.inf
+    with pytest.raises(ShapeError, match="no numbers any more"):
+        finished(of_run(trainer))

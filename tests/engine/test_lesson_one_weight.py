@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -33,15 +32,7 @@ from engine.specs import (
 from engine.trainer import Trainer
 from tests.engine import small
 from tests.engine.by_hand import check_line, reckoned, value_and_half_digit
-
-
-def finished(portions: Generator[None, None, dict[str, Any]]) -> dict[str, Any]:
-    while True:
-        try:
-            next(portions)
-        except StopIteration as end:
-            value: dict[str, Any] = end.value
-            return value
+from tests.engine.portions import finished
 
 
 def explained(trainer: Trainer, layer: int, unit: int, source: int, example: int = 0) -> dict[str, Any]:
