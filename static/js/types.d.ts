@@ -72,6 +72,18 @@ interface Run {
   [field: string]: unknown;
 }
 
+/** An array in figures; all of it in `values` where it is small. */
+interface ToldArray { shape: number[]; low: number | null; high: number | null; mean: number | null; values: any[] | null; pack: Pack | null }
+interface ToldChange { old: ToldArray; gradient: ToldArray; new: ToldArray; steepest: { place: number[]; old: number | null; gradient: number | null; new: number | null } }
+interface NarratedLayer { index: number; type: string; name: string; outputs: ToldArray; gradients: ToldArray; weights: ToldChange | null; biases: ToldChange | null }
+/** One update, told: POST /api/runs/{id}/narration. */
+interface NarratedUpdate {
+  step: number; optimizer: string; learning_rate: number; loss: number | null; penalty: number | null;
+  batch: { examples: number; of: number; places: number[] };
+  example: { input: ToldArray; label: string | null; target: number | null; classes: string[]; probabilities: number[] | null; loss: number | null };
+  layers: NarratedLayer[];
+}
+
 /** The part of uPlot that the charts use. */
 interface UPlot {
   root: HTMLElement; over: HTMLElement; ctx: CanvasRenderingContext2D;

@@ -133,6 +133,11 @@ class PlanePlot extends HTMLElement {
     this.#refresh();
   }
 
+  /** In slow motion the points of the batch stand out until the update. @param {string | null} stage @param {NarratedUpdate} told */
+  narrate(stage, told) {
+    this.light(stage && stage !== "update" ? told.batch.places : null);
+  }
+
   /** Everything is to be drawn again. */
   #refresh() {
     this.#stale = { regions: true, marks: true };

@@ -5,7 +5,7 @@
  */
 
 /** @type {Record<string, string>} key -> value of data-command */
-const COMMANDS = { " ": "toggle", ".": "step-1", ",": "step-10", r: "reset", n: "new-seed", t: "theme", p: "present", "?": "keys" };
+const COMMANDS = { " ": "toggle", ".": "step-1", ",": "step-10", r: "reset", n: "new-seed", t: "theme", p: "present", s: "next-stage", "?": "keys" };
 
 const STORE = "nabla.keys";
 export const keysOn = () => { try { return localStorage.getItem(STORE) !== "off"; } catch { return true; } };

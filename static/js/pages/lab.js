@@ -14,6 +14,7 @@ import { PointSet } from "../lib/plane-points.js";
 import { RunsStream } from "../lib/runs-stream.js";
 import { newId, Watch } from "../lib/watch.js";
 import { ConnectionNotice } from "../lib/connection.js";
+import "../elements/slow-motion.js";
 
 const DRAG_EVERY = 60; // ms between two sendings of a slider that moves
 const LOOK_EVERY = 1000; // ms between two looks at runs that train

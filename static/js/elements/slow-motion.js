@@ -1,0 +1,158 @@
+/**
+ * `<slow-motion data-runs="batch:<id>,stochastic:<id>">`: one update of a run, stage by stage: take a batch, forward, loss,
+ * backward, update. Each stage says what it does in the run's own figures and lights up where it happens: elements of the
+ * figure that have `narrate(stage, told)` are called with it, null in the end, and whatever carries the stage in
+ * `data-stage` is marked.
+ *
+ * A run that trains is paused first. The update is made when its first stage is asked for, as a single step makes it.
+ * All children are its own: where the server's answers are morphed in, it carries `hx-morph-skip-children`.
+ */
+
+import { Problem, request } from "../lib/api.js";
+import { all, make, write } from "../lib/dom.js";
+import { integer } from "../lib/format.js";
+import { STAGES, tell, TITLES } from "../lib/narration.js";
+
+/** @typedef {import("../lib/narration.js").Stage} Stage */
+/** @typedef {HTMLElement & { narrate?: (stage: Stage | null, told: NarratedUpdate) => void }} Narrated */
+
+const EVERY = 2500; // ms for each stage, when it plays
+
+class SlowMotion extends HTMLElement {
+  /** @type {NarratedUpdate | null} */ #told = null;
+  /** @type {number} the stage that is shown, −1 before the first */ #stage = -1;
+  #timer = 0;
+  #busy = false;
+  #choice = make("select", { "data-local": true, "aria-label": "Which run" });
+  #next = make("button", { class: "button", type: "button", "data-command": "next-stage", title: "S" }, "Next stage");
+  #play = make("button", { class: "button", type: "button", "aria-pressed": "false" }, "Play slowly");
+  #which = make("span", { class: "note" });
+  /** @type {Record<Stage, { item: HTMLElement, button: HTMLButtonElement, gist: HTMLElement }>} */ #stages;
+  #said = make("div", { class: "said stack", "aria-live": "polite" });
+
+  constructor() {
+    super();
+    this.#stages = /** @type {any} */ (Object.fromEntries(STAGES.map((stage, k) => {
+      const gist = make("small"), button = make("button", { type: "button", disabled: true }, make("b", {}, `${k + 1}. ${TITLES[stage]}`), gist);
+      button.addEventListener("click", () => { this.#rest(); this.#show(k); });
+      return [stage, { button, gist, item: make("li", {}, button) }];
+    })));
+    this.#next.addEventListener("click", () => { this.#rest(); void this.#advance(); });
+    this.#play.addEventListener("click", () => this.#timer ? this.#rest() : this.#begin());
+    this.#choice.addEventListener("change", () => this.#forget());
+  }
+
+  connectedCallback() {
+    const names = this.#runs.map(([name]) => name);
+    this.#choice.replaceChildren(...names.map(name => make("option", { value: name }, name[0].toUpperCase() + name.slice(1).replaceAll("_", " "))));
+    this.#choice.hidden = names.length < 2;
+    this.#play.hidden = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.replaceChildren(
+      make("div", { class: "row" }, this.#next, this.#play, this.#choice, this.#which),
+      make("ol", { class: "stages" }, ...STAGES.map(stage => this.#stages[stage].item)), this.#said);
+  }
+
+  disconnectedCallback() { this.#rest(); }
+
+  /** Name and id of each run. @returns {string[][]} */
+  get #runs() { return (this.dataset.runs ?? "").split(",").filter(Boolean).map(pair => pair.split(":")); }
+
+  /** The next stage; after the last one the next update. @returns {Promise<boolean>} whether it is there */
+  async #advance() {
+    const panel = this.closest("details");
+    if (panel) panel.open = true;
+    if (this.#told && this.#stage < STAGES.length - 1) {
+      this.#show(this.#stage + 1);
+      return true;
+    }
+    if (this.#busy) return false;
+    this.#busy = true;
+    try {
+      this.#told = await this.#update();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.#rest();
+      this.#said.replaceChildren(make("p", { class: "callout warning" }, error.message, " ", make("button", { class: "button", type: "button", "data-send": "reset" }, "Reset")));
+      return false;
+    } finally {
+      this.#busy = false;
+    }
+    this.#show(0);
+    this.dispatchEvent(new CustomEvent("set", { bubbles: true, detail: {} })); // the figures are those after the update
+    return true;
+  }
+
+  /** @returns {Promise<NarratedUpdate>} */
+  async #update() {
+    const [, id] = this.#runs.find(([name]) => name === this.#choice.value) ?? this.#runs[0], path = `/api/runs/${id}`;
+    if ((await request("GET", path)).state === "running") await request("PATCH", path, { state: "paused" });
+    return request("POST", `${path}/narration`);
+  }
+
+  /** @param {number} place of the stage */
+  #show(place) {
+    const told = this.#told;
+    if (!told) return;
+    this.#stage = place;
+    const stage = STAGES[place], words = tell(told), { lines, rows } = words[stage];
+    STAGES.forEach((each, k) => {
+      const { item, button, gist } = this.#stages[each];
+      item.toggleAttribute("data-current", k === place);
+      if (k === place) button.setAttribute("aria-current", "step"); else button.removeAttribute("aria-current");
+      button.disabled = k > place && !item.hasAttribute("data-done");
+      item.toggleAttribute("data-done", item.hasAttribute("data-done") && place > 0 || k <= place);
+      write(gist, item.hasAttribute("data-done") ? words[each].gist : "");
+    });
+    write(this.#which, `Update ${integer(told.step)}`);
+    this.#said.replaceChildren(...lines.map(line => make("p", {}, line)), make("dl", { class: "told" }, ...rows.map(([name, figures]) => make("div", {}, make("dt", {}, name), make("dd", {}, figures)))));
+    this.#light(stage);
+  }
+
+  /** @param {Stage | null} stage null: nothing in particular */
+  #light(stage) {
+    const told = this.#told;
+    if (!told) return;
+    for (const element of all("[data-stage]")) element.toggleAttribute("data-lit", stage !== null && (element.dataset.stage ?? "").split(" ").includes(stage));
+    for (const element of /** @type {Narrated[]} */ (all("#stage *"))) element.narrate?.(stage, told);
+  }
+
+  /** Another run, another story. */
+  #forget() {
+    this.#rest();
+    this.#light(null);
+    this.#told = null;
+    this.#stage = -1;
+    for (const { item, button, gist } of Object.values(this.#stages)) {
+      for (const mark of ["data-current", "data-done"]) item.removeAttribute(mark);
+      button.removeAttribute("aria-current");
+      button.disabled = true;
+      write(gist, "");
+    }
+    write(this.#which, "");
+    this.#said.replaceChildren();
+  }
+
+  // ---- Playing -------------------------------------------------------------------------------------------------------------
+
+  #begin() {
+    this.#playing(true);
+    const go = async () => {
+      if (await this.#advance() && this.#timer) this.#timer = window.setTimeout(go, EVERY);
+    };
+    this.#timer = window.setTimeout(go, 0);
+  }
+
+  #rest() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#playing(false);
+  }
+
+  /** @param {boolean} yes */
+  #playing(yes) {
+    this.#play.setAttribute("aria-pressed", String(yes));
+    write(this.#play, yes ? "Stop" : "Play slowly");
+  }
+}
+
+customElements.define("slow-motion", SlowMotion);
