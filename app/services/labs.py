@@ -114,6 +114,8 @@ class Labs:
 
     async def _equip(self, lab: Lab, spec: RunSpec, id: str | None, command: Command, steps: int | None) -> str:
         run = None if id is None else await self._find(id)
+        if command == "open" and id is not None and self._runs.is_followed(id):
+            run = None  # a tab was duplicated: two that steer one run would set it back in turns
         if run is None or id is None:
             run = await self._runs.create(spec, state="paused", owner="lab")
             id = str(run["id"])

@@ -290,6 +290,11 @@ class Runs(LookingAtRuns):
             raise Unprocessable(f"At most {self._limits.tiles} tiles.", field="/tiles")
         await self._watching.watch(await self._live.find(id), watch_id, watch)
 
+    def is_followed(self, id: str) -> bool:
+        """Whether a stream of this run is open."""
+        held = self._live.peek(id)
+        return held is not None and bool(held.channel.readers)
+
     async def subscribe(
         self, id: str, views: frozenset[str], watch_id: str | None, last_event_id: str | None
     ) -> AsyncIterator[bytes]:

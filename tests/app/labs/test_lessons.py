@@ -196,6 +196,20 @@ def test_the_oldest_runs_of_labs_go_when_there_are_many(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_duplicated_tab_gets_runs_of_its_own(tmp_path: Path) -> None:
+    async def scenario(labs: Labs, runs: RunsService) -> None:
+        first = await labs.visit(EXAMPLE, Settings(), ids={}, visitor=VISITOR, command="open")
+        stream = await runs.subscribe(first.ids["all"], frozenset({"metrics"}), None, None)
+        await anext(stream)
+        second = await labs.visit(EXAMPLE, Settings(), ids=first.ids, visitor=VISITOR, command="open")
+        assert second.ids["all"] != first.ids["all"]
+        await stream.aclose()  # type: ignore[attr-defined]
+        reloaded = await labs.visit(EXAMPLE, Settings(), ids=first.ids, visitor=VISITOR, command="open")
+        assert reloaded.ids == first.ids
+
+    with_labs(tmp_path, scenario)
+
+
 @pytest.mark.parametrize("text", ["1", "1.2.3", "a.b", "1.-2", "1.999999999", "1.²"])
 def test_what_is_no_number_of_updates_for_each_run_is_refused(text: str) -> None:
     with pytest.raises(Unprocessable):
