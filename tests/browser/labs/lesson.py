@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.browser.digits import number, until
-from tests.browser.test_accessible import overflow, violations
+from tests.browser.test_accessible import CONTROLS, FOCUS, overflow, violations
 
 WIDE = ViewportSize(width=1440, height=900)
 NARROW = ViewportSize(width=375, height=812)
@@ -106,12 +106,26 @@ class Lesson:
     # ---- How it looks ----------------------------------------------------------------------------------------------------
 
     def look(self, state: str) -> None:
-        """Two pictures, wide and narrow; nothing sticks out, and axe finds nothing."""
+        """Two pictures, wide and narrow; nothing sticks out, axe finds nothing, and every control is reached by keyboard."""
         assert violations(self.page) == []
+        self._walk()
         self._shoot(f"{self.name}-{state}-light", WIDE)
         self._shoot(f"{self.name}-{state}-narrow", NARROW)
         assert overflow(self.page) == []
         self.page.set_viewport_size(WIDE)
+
+    def _walk(self) -> None:
+        """From the first control of the form by Tab alone: each is reached, and where the focus is can be seen."""
+        missed = self.page.evaluate(f"({CONTROLS})().filter(e => e.tabIndex < 0).map(e => e.outerHTML.slice(0, 120))")
+        assert missed == [], "by Tab each can be reached"
+        self.page.locator("#lab a, #lab button:not([tabindex='-1']), #lab input:not([type=hidden])").first.focus()
+        for _ in range(40):
+            self.page.keyboard.press("Tab")
+            what, marked = self.page.evaluate(FOCUS)
+            if what.startswith("<body"):
+                break
+            assert marked, f"one does not see that this has the focus: {what}"
+        self.page.evaluate("document.activeElement.blur()")
 
     def present(self) -> None:
         """Nothing scrolls at the projector's size, whatever the part."""
