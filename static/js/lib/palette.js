@@ -7,6 +7,7 @@
 const STOPS = {
   signed: ["map-neg-4", "map-neg-3", "map-neg-2", "map-neg-1", "map-zero", "map-pos-1", "map-pos-2", "map-pos-3", "map-pos-4"],
   ink: ["map-zero", "ink"],
+  loss: ["loss-low", "loss-high"],
 };
 
 /** @type {HTMLElement | null} */
@@ -65,7 +66,7 @@ function ramp(names) {
 /** @type {Map<string, Uint32Array>} */
 const tables = new Map();
 
-/** @param {"signed" | "ink"} name @returns {Uint32Array} */
+/** @param {"signed" | "ink" | "loss"} name @returns {Uint32Array} */
 export function palette(name) {
   let table = tables.get(name);
   if (!table) tables.set(name, table = ramp(STOPS[name]));
