@@ -15,7 +15,7 @@ from engine.errors import ShapeError
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 Labels: TypeAlias = npt.NDArray[np.int64]
-Truth: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.floating[Any]]
+Truth: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.int8] | npt.NDArray[np.floating[Any]]
 """What is to be learned of each example (N,): its class as an integer, or a number as a float."""
 Images: TypeAlias = npt.NDArray[np.uint8]
 """Grey images, uint8 (N, height, width): 0 is background, 255 full ink."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.arrays import Array, Labels, Truth
 from engine.augmentation import crop_at, random_offsets
-from engine.datasets.base import ImageDataset, LabelledImages
+from engine.datasets.base import ImageDataset, LabelledImages, Ordered
 from engine.metrics import (
     ClassScores,
     Counts,
@@ -24,6 +24,8 @@ from engine.trainer import Trainer
 
 PORTION = 256
 """Examples judged at a time: some 10 to 30 ms on one core with the default network and one crop."""
+PORTION_OF_MANY = 10_000
+"""Of millions, which only small networks learn from."""
 
 TOP = 3
 
@@ -40,7 +42,7 @@ class EvaluationResult:
     loss: mean over examples and crops as in training, weights included, None without examples, as is accuracy (a
     share of the examples, all counting the same);
     predictions: int64 (N,), the most probable classes; top_classes int64 and top_probabilities (N, at most 3): the three
-    most probable, first first.
+    most probable, first first. Of examples that are too many to be shuffled (`Ordered`) these are not kept: N is 0.
     """
 
     split: Split
@@ -76,10 +78,14 @@ class Evaluation:
         self._parameters = trainer.network.parameters.copy()
         self._views = self._random_views() if self.crops > 1 else None
         self._loss_sum = 0.0
-        top = min(TOP, len(trainer.dataset.classes))
-        self._top_classes: Labels = np.empty((len(self._examples), top), np.int64)
-        self._top_probabilities: Array = np.empty((len(self._examples), top), np.float32)
-        self._outputs: Array = np.empty(0 if trainer.dataset.classes else len(self._examples), np.float32)
+        classes = len(trainer.dataset.classes)
+        self._confusion = np.zeros((classes, classes), np.int64)
+        self._many = isinstance(self._examples, Ordered)
+        self._portion = PORTION_OF_MANY if self._many else PORTION
+        kept = 0 if self._many else len(self._examples)
+        self._top_classes: Labels = np.empty((kept, min(TOP, classes)), np.int64)
+        self._top_probabilities: Array = np.empty((kept, min(TOP, classes)), np.float32)
+        self._outputs: Array = np.empty(0 if classes else kept, np.float32)
 
     def _random_views(self) -> Callable[[slice], Iterator[Array]]:
         """What gives some images through all their random windows, one after the other."""
@@ -99,9 +105,9 @@ class Evaluation:
         """Whether every example has been judged."""
         return self.judged == len(self._examples)
 
-    def advance(self, count: int = PORTION) -> None:
-        """Judge the next `count` examples, or as many as are left."""
-        part = slice(self.judged, min(self.judged + count, len(self._examples)))
+    def advance(self, count: int | None = None) -> None:
+        """Judge the next `count` examples, by default a portion, or as many as are left."""
+        part = slice(self.judged, min(self.judged + (count or self._portion), len(self._examples)))
         if part.start == part.stop:
             return
         parameters = self._trainer.network.parameters
@@ -120,6 +126,10 @@ class Evaluation:
             self._outputs[part] = judged[:, 0]
             return
         order = np.argsort(-judged, axis=1, kind="stable")[:, :TOP]
+        labels = self._examples.labels[part].astype(np.int64, copy=False)
+        self._confusion += confusion_matrix(labels, order[:, 0], len(self._confusion))
+        if self._many:
+            return
         self._top_classes[part] = order
         self._top_probabilities[part] = np.take_along_axis(judged, order, axis=1)
 
@@ -137,15 +147,15 @@ class Evaluation:
 
     def result(self) -> EvaluationResult:
         """The outcome for the examples judged so far."""
-        labels, classes = self._examples.labels[: self.judged], len(self._trainer.dataset.classes)
+        labels = self._examples.labels[: self.judged]
         predictions: Truth
-        if classes:
+        if self._trainer.dataset.classes:
             predictions, errors = self._top_classes[: self.judged, 0], None
-            confusion = confusion_matrix(labels.astype(np.int64, copy=False), predictions, classes)
         else:
             mean, spread = self._trainer.dataset.target_scale
             predictions = mean + spread * self._outputs[: self.judged]
-            errors, confusion = regression_errors(mean + spread * labels, predictions), np.zeros((0, 0), np.int64)
+            errors = regression_errors(mean + spread * labels, predictions)
+        confusion = self._confusion.copy()
         return EvaluationResult(
             split=self.split,
             step=self.step,

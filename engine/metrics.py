@@ -51,6 +51,68 @@ def per_class(confusion: Counts) -> list[ClassScores]:
     ]
 
 
+Scores = npt.NDArray[np.floating[Any]]
+"""How strongly each example is taken for the positive class, (N,)."""
+
+
+class ScoreCounts:
+    """How many examples of two classes score at least each of many thresholds; of the negatives, only counts are kept.
+
+    `positives` (P,) are the scores of all examples of the rare class. `thresholds` (T,), distinct and rising, are these
+    scores and `others`. Negatives are added in portions, in any order, and the counts stay exact.
+    """
+
+    def __init__(self, positives: Scores, others: Scores | None = None) -> None:
+        self.positives, self.negatives = len(positives), 0
+        self.thresholds = np.unique(positives if others is None else np.concatenate([positives, others]))
+        self.found: npt.NDArray[np.int64] = self.positives - np.sort(positives).searchsorted(self.thresholds)
+        self._below = np.zeros(len(self.thresholds), np.int64)
+        self._tied = np.zeros(len(self.thresholds), np.int64)
+
+    def add(self, negatives: Scores) -> None:
+        """Count the scores of some negatives, (n,)."""
+        ordered = np.sort(negatives)
+        below = ordered.searchsorted(self.thresholds)
+        self._below += below
+        self._tied += ordered.searchsorted(self.thresholds, side="right") - below
+        self.negatives += len(negatives)
+
+    @property
+    def stopped(self) -> npt.NDArray[np.int64]:
+        """Negatives that score at least each threshold, (T,)."""
+        return self.negatives - self._below
+
+    @property
+    def average_precision(self) -> float | None:
+        """`Σ (recall − recall at the next higher threshold) · precision`: the area under the steps of precision over recall.
+
+        A threshold between the positives' scores finds nobody more, so that it takes no part. As scikit-learn has it.
+        """
+        hits = self._hits
+        precision = self.found[hits > 0] / (self.found + self.stopped)[hits > 0]
+        return float(hits[hits > 0] @ precision) / self.positives if self.positives else None
+
+    @property
+    def roc_auc(self) -> float | None:
+        """The share of pairs of a positive and a negative in which the positive scores higher; a tie counts half.
+
+        It is the area under the curve of recall over the share of negatives that are stopped (Hanley, McNeil 1982,
+        https://doi.org/10.1148/radiology.143.1.7063747).
+        """
+        pairs = self.positives * self.negatives
+        return float(self._hits @ (self._below + self._tied / 2)) / pairs if pairs else None
+
+    @property
+    def _hits(self) -> npt.NDArray[np.int64]:
+        """Positives that score exactly each threshold, (T,)."""
+        return -np.diff(self.found, append=0)
+
+
+def two_by_two(found: int, stopped: int, positives: int, negatives: int) -> Counts:
+    """The confusion matrix of a threshold that `found` of the positives and `stopped` of the negatives reach."""
+    return np.array([[negatives - stopped, stopped], [positives - found, found]], np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class RegressionErrors:
     """How far predicted numbers are off, in the numbers' own unit.

@@ -17,6 +17,7 @@ from engine.specs import (
     MAX_LAYERS,
     MAX_PARAMETERS,
     MAX_RUN_BYTES,
+    ONE_FRAUD_IN,
     REGRESSION_LOSSES,
     AveragePool2D,
     BatchNormalization,
@@ -40,6 +41,7 @@ from engine.specs import (
     Softplus,
     TableSpec,
     Tanh,
+    TransactionsSpec,
     tagged,
 )
 from engine.specs.pictures import check_group, read_drawings
@@ -143,7 +145,11 @@ def check_run(spec: RunSpec) -> None:
             code="class_weight_count",
         )
     if spec.cores > 1 and not isinstance(spec.dataset, MnistSpec):
-        raise SpecError("Points are few: one core is enough for them.", field="/cores", code="too_few_for_cores")
+        raise SpecError(
+            "Networks of points and transactions are small: one core is enough for them.",
+            field="/cores",
+            code="too_few_for_cores",
+        )
     if spec.cores > 1 and any(isinstance(layer.spec, BatchNormalization) for layer in layers):
         raise SpecError(
             "Batch normalization needs each batch whole: choose one core.", field="/cores", code="batch_in_shares"
@@ -190,6 +196,11 @@ def _check_dataset(spec: RunSpec) -> None:
                 read_drawings(drawings.values)
         case TableSpec() as table:
             check_table(table)
+        case TransactionsSpec(transactions=count) if count % ONE_FRAUD_IN:
+            raise SpecError(
+                f"One transaction in {ONE_FRAUD_IN:,} is a fraud: their number is a multiple of that; {count:,} is not.",
+                field="/dataset/transactions",
+            )
     if isinstance(spec.dataset, PlaneSpec | TableSpec) and len(set(spec.dataset.features)) < len(spec.dataset.features):
         raise SpecError("Each feature can be told once.", field="/dataset/features")
 

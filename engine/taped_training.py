@@ -15,7 +15,7 @@ from engine.network import Network
 from engine.optimizers import OPTIMIZERS, AnyOptimizer
 from engine.schedules import learning_rate_share
 from engine.shapes import plan
-from engine.specs import SGD, Constant, MnistSpec, RunSpec
+from engine.specs import SGD, Constant, MnistSpec, RunSpec, TransactionsSpec
 from engine.tape import MAX_PARAMETERS, Tape, is_plain
 from engine.tape_losses import TAPED_LOSSES, taped_loss
 
@@ -29,7 +29,7 @@ BLOCK_NUMBERS = 2**16
 def can_be_taped(spec: RunSpec) -> bool:
     """Whether a run trains on a tape. Its spec alone decides, so that the same spec gives the same numbers."""
     return (
-        not isinstance(spec.dataset, MnistSpec)
+        not isinstance(spec.dataset, MnistSpec | TransactionsSpec)
         and spec.loss in TAPED_LOSSES
         and spec.class_weights is None
         and spec.cores == 1

@@ -12,7 +12,7 @@ from app.store.runs import StoredRun
 from app.workers.recorder import METRICS
 from engine.datasets.points import points_dataset
 from engine.shapes import plan
-from engine.specs import DatasetSpec, MnistSpec, PointsSpec, RunSpec, tagged
+from engine.specs import CurveSpec, DatasetSpec, PlaneSpec, PointsSpec, RunSpec, TableSpec, tagged
 
 SNAPSHOT = ("step", "examples", "epoch", "seconds", "metrics", "updates_per_second")
 SPECS_KEPT = 64
@@ -70,7 +70,7 @@ def describe_dataset(spec: DatasetSpec) -> dict[str, Any]:
         "input_shape": channels_last(spec.input_shape),
         **{f"{split}_examples": size for split, size in spec.sizes.items()},
     }
-    return described if isinstance(spec, MnistSpec) else {**described, **describe_points(spec)}
+    return {**described, **describe_points(spec)} if isinstance(spec, PlaneSpec | CurveSpec | TableSpec) else described
 
 
 @lru_cache(maxsize=SPECS_KEPT)

@@ -15,7 +15,7 @@ from app.settings import Limits
 from app.wire.points import Points, no_points
 from app.workers.messages import Boundary, Compute, Evaluate, Export, ListExamples, Look, Predict, ReadLayer
 from engine.formats import FormatName
-from engine.specs import MnistSpec, PointsSpec, RunSpec, Split
+from engine.specs import MnistSpec, PointsSpec, RunSpec, Split, TransactionsSpec
 
 Json: TypeAlias = dict[str, Any]
 Jsons: TypeAlias = list[Json]
@@ -89,6 +89,10 @@ class LookingAtRuns:
         if isinstance(dataset, MnistSpec):
             raise Unprocessable(
                 "This run learns from pictures, not from points; they are at /examples.", code="no_points"
+            )
+        if isinstance(dataset, TransactionsSpec):
+            raise Unprocessable(
+                "This run learns from transactions, not from points: there are too many to be listed.", code="no_points"
             )
         return dataset
 

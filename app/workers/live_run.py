@@ -25,7 +25,7 @@ from app.workers.messages import (
 )
 from app.workers.pace import Pace
 from app.workers.point_recorder import PointRecorder
-from app.workers.recorder import ImageRecorder, Recorder
+from app.workers.recorder import PortionRecorder, Recorder
 from app.workers.refusals import ConflictError, refusal_for
 from app.workers.saves import Saves
 from app.workers.states import MAY_BECOME, SENTENCES, STEPPABLE, refusal
@@ -34,7 +34,7 @@ from engine.datasets.base import Dataset
 from engine.errors import DivergedError, EngineError, FormatError, ShapeError
 from engine.evaluation import EvaluationResult
 from engine.parallel import SecondCore
-from engine.specs import LIVE_FIELDS, Dense, MnistSpec, RunSpec, Split, StopSpec
+from engine.specs import LIVE_FIELDS, Dense, MnistSpec, RunSpec, Split, StopSpec, TransactionsSpec
 from engine.trainer import StepResult, Trainer, TrainerState
 from engine.training import reached
 
@@ -446,7 +446,8 @@ REASONS = {
 
 def new_recorder(trainer: Trainer) -> Recorder:
     """One that measures what the run is made of."""
-    recorder = ImageRecorder() if isinstance(trainer.spec.dataset, MnistSpec) else PointRecorder()
+    few = not isinstance(trainer.spec.dataset, MnistSpec | TransactionsSpec)
+    recorder = PointRecorder() if few else PortionRecorder()
     recorder.note_change(trainer)
     return recorder
 

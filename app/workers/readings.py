@@ -158,6 +158,8 @@ def list_examples(run: LiveRun, command: ListExamples) -> Task:
     """One page of a split. What is chosen by prediction comes from the split's last evaluation, made first if need be."""
     trainer = run.trainer
     examples = trainer.splits[command.split]
+    if not isinstance(examples, LabelledImages):
+        raise ShapeError("These examples are no pictures, and only pictures are listed.")
     chosen = np.arange(len(examples))
     if command.truth is not None:
         chosen = chosen[examples.labels[chosen] == command.truth]
@@ -170,8 +172,6 @@ def list_examples(run: LiveRun, command: ListExamples) -> Task:
             chosen = chosen[result.predictions[chosen] == command.predicted]
     if command.seed is not None:
         chosen = np.random.default_rng(command.seed).permutation(chosen)
-    if not isinstance(examples, LabelledImages):
-        raise ShapeError("These examples are points, not pictures: ask for the run's points.")
     page = chosen[command.offset : command.offset + command.limit]
     labels = examples.labels[page].tolist()
     if result is not None:

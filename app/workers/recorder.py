@@ -1,11 +1,13 @@
 """What is measured while a run trains: always at the same steps, so that the same run draws the same curves.
 
-This module measures runs of pictures; app.workers.point_recorder those of points, of which all can be judged every time.
+This module measures runs of pictures and of transactions; app.workers.point_recorder those of points, of which all can be
+judged every time.
 A point of the curve is the mean over the updates since the last one: every 10 updates at first, then every 100, then every 1,000, so
 that a curve of any length has a few thousand points a decade. Now and then a portion of the validation and of the test
 set is judged, in turns through the whole split; what is shown is the mean over the last 2,000 examples, a rolling
 estimate that costs about a fifteenth of the training time. Each split is walked in one shuffled order: in the order of
-MNIST's files the curves would rise and fall with the walk, because easy and hard writers come in long stretches.
+MNIST's files the curves would rise and fall with the walk, because easy and hard writers come in long stretches. Transactions
+are in random order as they are, and neighbours are made together.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.wire.points import Points, no_points
+from engine.datasets.base import Examples, Ordered
 from engine.losses import make_loss
 from engine.specs import Split
 from engine.trainer import StepResult, Trainer
@@ -99,6 +102,13 @@ def walk(count: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng(WALK_SEED).permutation(count)
 
 
+def next_portion(examples: Examples, start: int) -> npt.NDArray[np.int64]:
+    """Places of the examples that are judged together."""
+    if isinstance(examples, Ordered):
+        return np.arange(start, min(start + PORTION, len(examples)))
+    return walk(len(examples))[start : start + PORTION]
+
+
 @dataclass(slots=True)
 class Rotation:
     """The walk through one split: where the next portion begins, and the last portions' sums."""
@@ -110,7 +120,7 @@ class Rotation:
 
     def judge(self, trainer: Trainer, split: Split) -> None:
         examples = trainer.splits[split]
-        portion = walk(len(examples))[self.position : self.position + PORTION]
+        portion = next_portion(examples, self.position)
         self.position = (self.position + len(portion)) % len(examples)
         labels = examples.labels[portion]
         logits = trainer.network.logits(examples.look(portion), chunk=PORTION // 2)
@@ -224,7 +234,7 @@ class Recorder(ABC):
         self.rest()
 
 
-class ImageRecorder(Recorder):
+class PortionRecorder(Recorder):
     """Means over the updates since the last point, and rolling estimates of the other splits."""
 
     def __init__(self) -> None:

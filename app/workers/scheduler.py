@@ -56,7 +56,8 @@ from app.workers.states import SENTENCES
 from engine.datasets.base import Dataset, ImageDataset
 from engine.datasets.mnist import load_mnist
 from engine.datasets.points import points_dataset
-from engine.specs import MnistSpec, RunSpec
+from engine.datasets.transactions import Transactions
+from engine.specs import MnistSpec, RunSpec, TransactionsSpec
 from engine.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -282,6 +283,8 @@ class Scheduler:
 
     def _dataset(self, spec: RunSpec) -> Dataset:
         """What a run learns from; the pictures are read once for all runs."""
+        if isinstance(spec.dataset, TransactionsSpec):
+            return Transactions(spec.dataset)
         if not isinstance(spec.dataset, MnistSpec):
             return points_dataset(spec.dataset)
         if self._images is None:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.datasets.points import PointDataset, points_dataset
+from engine.datasets.points import PointDataset
 from engine.errors import FormatError
-from engine.formats.trained import SIDE, cannot, margin, pictures, preprocessing, trained_network
+from engine.formats.trained import SIDE, cannot, margin, pictures, points_of, preprocessing, trained_network
 from engine.layers import Layer
 from engine.shapes import LayerPlan
 from engine.specs import (
@@ -36,7 +36,6 @@ from engine.specs import (
     Maxout,
     MaxPool1D,
     MaxPool2D,
-    MnistSpec,
     ReLU,
     RunSpec,
     Sigmoid,
@@ -63,7 +62,7 @@ def dump(state: TrainerState) -> bytes:
     network = trained_network(state)
     graph = Graph()
     dataset = state.spec.dataset
-    points = None if isinstance(dataset, MnistSpec) else points_dataset(dataset)
+    points = points_of("ONNX", state.spec)
     values = _prepare_pictures(graph, state.spec) if points is None else _prepare_points(graph, points)
     for layer, planned in zip(network.layers, network.plan, strict=True):
         values = _add_layer(graph, layer, planned, values)

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.arrays import Array
-from engine.datasets.points import PointDataset, points_dataset
-from engine.formats.trained import SIDE, pictures
-from engine.specs import Feature, MnistSpec
+from engine.datasets.points import PointDataset
+from engine.formats.trained import SIDE, pictures, points_of
+from engine.specs import Feature
 from engine.trainer import TrainerState
 
 LINE = 100
@@ -179,8 +179,8 @@ class PointScript(Script):
 
 def script_of(state: TrainerState) -> PictureScript | PointScript:
     """The script for what this network reads."""
-    dataset = state.spec.dataset
-    return PictureScript(state) if isinstance(dataset, MnistSpec) else PointScript(state, points_dataset(dataset))
+    points = points_of("A script", state.spec)
+    return PictureScript(state) if points is None else PointScript(state, points)
 
 
 def features(dataset: PointDataset, library: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from engine.datasets.points import PointDataset, points_dataset
 from engine.errors import FormatError
 from engine.network import Network
-from engine.specs import MnistSpec, RunSpec
+from engine.specs import TRANSACTION_COLUMNS, MnistSpec, RunSpec, TransactionsSpec
 from engine.trainer import TrainerState
 
 SIDE = 28
@@ -35,7 +35,9 @@ def pictures(spec: RunSpec) -> MnistSpec:
 
 
 def preprocessing(spec: RunSpec) -> dict[str, Any]:
-    """How an image or a point becomes the network's input, as plain values."""
+    """How an image, a transaction or a point becomes the network's input, as plain values."""
+    if isinstance(spec.dataset, TransactionsSpec):
+        return {"columns": list(TRANSACTION_COLUMNS)}
     if not isinstance(spec.dataset, MnistSpec):
         return _preparation(points_dataset(spec.dataset))
     crop = pictures(spec).crop
@@ -60,6 +62,16 @@ def _preparation(dataset: PointDataset) -> dict[str, Any]:
         "features": list(dataset.features),
         "target": dict(zip(("mean", "spread"), rounded(dataset.target_scale), strict=True)),
     }
+
+
+def points_of(program: str, spec: RunSpec) -> PointDataset | None:
+    """The points that a run learns from, None for images; FormatError for what cannot be put into another program's file."""
+    if isinstance(spec.dataset, TransactionsSpec):
+        raise FormatError(
+            f"{program} holds the preparation of images and points, and none of transactions. Save the network in Nabla's "
+            "own format, or as safetensors."
+        )
+    return None if isinstance(spec.dataset, MnistSpec) else points_dataset(spec.dataset)
 
 
 def margin(spec: RunSpec) -> int:

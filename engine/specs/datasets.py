@@ -1,4 +1,4 @@
-"""What is learned from: pictures of digits, points in the plane, points on a curve, a table of one's own.
+"""What is learned from: pictures of digits, points in the plane, points on a curve, a table of one's own, card transactions.
 
 Every dataset spec says, without making the data, what a network for it must look like: `input_shape`, the names of its
 `classes` (none where a number is to be learned), and how many examples each split has (`sizes`).
@@ -243,8 +243,60 @@ def split_sizes(points: int, train_share: float) -> Mapping[Split, int]:
     return {"train": training, "validation": 0, "test": points - training}
 
 
-DatasetSpec: TypeAlias = MnistSpec | PlaneSpec | CurveSpec | TableSpec
+# ---- Transactions --------------------------------------------------------------------------------------------------------
+
+HONEST_AND_FRAUD = ("honest", "fraud")
+TRANSACTION_COLUMNS = ("amount", "unusual hour", "distance", "haste", "merchant risk", "abroad")
+ONE_FRAUD_IN = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionsSpec:
+    """Card transactions of two months, generated: one in 10,000 is a fraud. Formulas in engine.datasets.transactions.
+
+    Last month's are trained on, this month's test; each has `transactions` of them, drawn in the same way. They are made
+    when they are looked at and never kept, so that ten millions take no more memory than ten thousand. The columns have
+    mean 0 and variance 1 over honest transactions.
+    """
+
+    transactions: Annotated[
+        int,
+        Interval(ge=ONE_FRAUD_IN, le=10_000_000),
+        doc("How many transactions a month has; one in 10,000 is a fraud."),
+    ] = 10_000_000
+    fraud_share: (
+        Annotated[
+            float,
+            Interval(gt=0, lt=1),
+            doc(
+                "Over-sampling: share of frauds in what is trained on, each of them taken again and again. None: as they come."
+            ),
+        ]
+        | None
+    ) = None
+    seed: Seed = 1
+    name: Literal["transactions"] = "transactions"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return HONEST_AND_FRAUD
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (len(TRANSACTION_COLUMNS),)
+
+    @property
+    def frauds(self) -> int:
+        """In each month."""
+        return self.transactions // ONE_FRAUD_IN
+
+    @property
+    def sizes(self) -> Mapping[Split, int]:
+        return {"train": self.transactions, "validation": 0, "test": self.transactions}
+
+
+DatasetSpec: TypeAlias = MnistSpec | PlaneSpec | CurveSpec | TableSpec | TransactionsSpec
 PointsSpec: TypeAlias = PlaneSpec | CurveSpec | TableSpec
 DATASET_SPECS: Mapping[str, type[DatasetSpec]] = MappingProxyType(
-    {"mnist": MnistSpec, "plane": PlaneSpec, "curve": CurveSpec, "table": TableSpec}
+    {"mnist": MnistSpec, "plane": PlaneSpec, "curve": CurveSpec, "table": TableSpec, "transactions": TransactionsSpec}
 )

@@ -80,7 +80,7 @@ def test_a_curve_is_learned_and_its_errors_are_those_of_the_formulas() -> None:
         ({"network": (Dense(units=2),)}, "/network/0", "one number is to be learned: let the network end with a dense layer of 1 unit"),
         ({"dataset": PlaneSpec(), "network": (Dense(units=1),)}, "/network/0", "has 1 output, but there are 2 classes"),
         ({"dataset": PlaneSpec(), "network": (Dense(units=2),), "loss": "half_squared_error"}, "/network/0", "layer of 1 unit"),
-        ({"cores": 2}, "/cores", "Points are few"),
+        ({"cores": 2}, "/cores", "one core is enough"),
         ({"dataset": PlaneSpec(features=("x", "x")), "network": (Dense(units=2),)}, "/dataset/features", "told once"),
     ],
 )  # fmt: skip
