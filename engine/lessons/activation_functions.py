@@ -19,8 +19,8 @@ import numpy.typing as npt
 from engine.arrays import Array
 from engine.inspection import Observer
 from engine.layers import make_layer
-from engine.network import Network
-from engine.specs import Dense, LayerSpec, LeakyReLU, ReLU, RunSpec, Sigmoid, Softplus, Tanh
+from engine.shapes import plan
+from engine.specs import DatasetSpec, Dense, LayerSpec, LeakyReLU, ReLU, RunSpec, Sigmoid, Softplus, Tanh
 from engine.trainer import Trainer, fresh_state
 
 FunctionName: TypeAlias = Literal["logistic", "tanh", "relu", "leaky_relu", "softplus", "linear"]
@@ -32,8 +32,8 @@ LAYERS: Mapping[FunctionName, LayerSpec] = MappingProxyType(
 
 REACH = 8.0
 """Inputs are looked at from −8 to 8."""
-PLACES = 321
-"""Places at which a function is worked out, so that each step is 1/20 and one place is 0."""
+PLACES = 161
+"""Places at which a function is worked out, so that each step is 1/10 and one place is 0."""
 BINS = 40
 SLOW = 0.1
 """Learning is called slow where the slope is less than this share of the function's largest."""
@@ -41,7 +41,7 @@ SLOW = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A function at `inputs`: its `outputs` and its `slopes`, each float64 (321,)."""
+    """A function at `inputs`: its `outputs` and its `slopes`, each float64 (161,)."""
 
     inputs: Array
     outputs: Array
@@ -132,17 +132,20 @@ def dead_units(layers: list[HiddenLayer]) -> list[tuple[int, int]]:
     ]
 
 
-@lru_cache(maxsize=64)
 def with_hidden_biases(spec: RunSpec, bias: float) -> RunSpec:
     """The same run, its hidden units all beginning with `bias`; the weights are those that its seed draws."""
     if bias == 0:
         return spec
-    network = Network(spec.network, spec.dataset.input_shape)
-    network.parameters[:] = fresh_state(spec).parameters
-    dense = [
-        layer for layer, planned in zip(network.layers, network.plan, strict=True) if isinstance(planned.spec, Dense)
-    ]
-    for layer in dense[:-1]:
-        assert layer.biases is not None
-        layer.biases[:] = bias
-    return replace(spec, parameters=tuple(network.parameters.tolist()))
+    parameters = list(_initial_parameters(spec.network, spec.dataset, spec.seed))
+    end = 0
+    for layer in plan(spec.network, spec.dataset.input_shape):
+        end += layer.parameters
+        if isinstance(layer.spec, Dense) and end < len(parameters):
+            parameters[end - layer.spec.units : end] = [bias] * layer.spec.units
+    return replace(spec, parameters=tuple(parameters))
+
+
+@lru_cache(maxsize=64)
+def _initial_parameters(network: tuple[LayerSpec, ...], dataset: DatasetSpec, seed: int) -> tuple[float, ...]:
+    """Those that a run draws. Kept, so that of a slider for the bias only the first move takes milliseconds."""
+    return tuple(fresh_state(RunSpec(network=network, dataset=dataset, seed=seed)).parameters.tolist())

@@ -6,14 +6,24 @@ import { colour } from "./palette.js";
 /** @typedef {[number, number]} Range */
 /** @typedef {{ name: string, range: Range, ticks?: number[], words?: (tick: number) => string }} Axis what is not given is chosen */
 
+/** Part of a canvas, in CSS pixels. @typedef {{ left: number, right: number, top: number, bottom: number }} Area */
+
 /**
- * A clean canvas with its axes. `room` is kept free at the right, for names at the ends of lines; `bottom` and `top` for more
- * than the axes' own words. All in pixels at the usual size of type.
- * @param {HTMLCanvasElement} canvas @param {Axis} across @param {Axis} up @param {{ room?: number, left?: number, bottom?: number }} [space]
+ * A clean canvas with its axes.
+ * @param {HTMLCanvasElement} canvas @param {Axis} across @param {Axis} up
  */
-export function axes(canvas, across, up, { room = 20, left = 40, bottom = 36 } = {}) {
-  const { context, width, height } = lettered(canvas), rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
-  const box = { left: left * rem, right: width - room * rem, top: 22 * rem, bottom: height - bottom * rem };
+export function axes(canvas, across, up) {
+  const { context, width, height } = lettered(canvas);
+  return axesIn(context, { left: 0, right: width, top: 0, bottom: height }, across, up);
+}
+
+/**
+ * The axes of one of several plots on a canvas.
+ * @param {CanvasRenderingContext2D} context @param {Area} area @param {Axis} across @param {Axis} up
+ */
+export function axesIn(context, area, across, up) {
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  const box = { left: area.left + 40 * rem, right: area.right - 20 * rem, top: area.top + 22 * rem, bottom: area.bottom - 36 * rem };
   const X = (/** @type {number} */ value) => box.left + (value - across.range[0]) / (across.range[1] - across.range[0]) * (box.right - box.left);
   const Y = (/** @type {number} */ value) => box.bottom - (value - up.range[0]) / (up.range[1] - up.range[0]) * (box.bottom - box.top);
   context.fillStyle = colour("ink-3");
@@ -32,7 +42,7 @@ export function axes(canvas, across, up, { room = 20, left = 40, bottom = 36 } =
   context.textAlign = "right";
   context.fillText(across.name, box.right, box.bottom + 20 * rem);
   context.textAlign = "left";
-  context.fillText(up.name, 0, 0);
+  context.fillText(up.name, area.left, area.top);
   return { context, rem, box, X, Y };
 }
 

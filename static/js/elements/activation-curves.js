@@ -1,0 +1,148 @@
+/**
+ * `<activation-curves>`: an activation function and its slope side by side, the regions shaded where learning is slow, and
+ * under the function, on the same axis, how the inputs of each layer's units are spread over the training examples.
+ *
+ * The page sets `figures`. Pointing at a place reads both off there.
+ */
+
+import { axesIn, dot, rule, trace } from "../lib/axes.js";
+import { make, write } from "../lib/dom.js";
+import { fixed, integer, percent, significant } from "../lib/format.js";
+import { halo, lettered } from "../lib/marks.js";
+import { Redraw } from "../lib/painting.js";
+import { colour, onPaletteChange } from "../lib/palette.js";
+
+/**
+ * @typedef {{ title: string, inputs: number[], outputs: number[], slopes: number[], regions: [number, number][], share: number,
+ *   layers: { counts: number[], slow: number, slope: number }[] }} Figures
+ */
+/** @typedef {ReturnType<typeof axesIn>} Plot */
+
+const STRIP = 26; // height of a layer's histogram at the usual size of type
+const NARROW = 480; // below this both plots stand under each other
+
+class ActivationCurves extends HTMLElement {
+  /** @type {Figures | null} */ #figures = null;
+  #canvas = make("canvas", { role: "img" });
+  #reading = make("p", { class: "note readout", "aria-hidden": "true" });
+  /** @type {Plot[]} */ #plots = [];
+  /** Where it is pointed at, as an input. @type {number | null} */ #place = null;
+  /** @type {Redraw | null} */ #redraw = null;
+  #resize = new ResizeObserver(() => this.#redraw?.request());
+  /** @type {(() => void) | null} */ #stop = null;
+
+  connectedCallback() {
+    this.replaceChildren(make("div", { class: "plot" }, this.#canvas), this.#reading);
+    this.#redraw = new Redraw(this, () => this.#draw());
+    this.#resize.observe(this.#canvas);
+    this.#stop = onPaletteChange(() => this.#redraw?.request());
+    this.#canvas.onpointermove = event => this.#point(event);
+    this.#canvas.onpointerleave = () => { this.#place = null; this.#redraw?.request(); };
+    this.#redraw.request();
+  }
+
+  disconnectedCallback() {
+    this.#resize.disconnect();
+    this.#redraw?.stop();
+    this.#stop?.();
+  }
+
+  /** @param {Figures} all */
+  set figures(all) {
+    this.#figures = all;
+    this.#redraw?.request();
+  }
+
+  /** @param {PointerEvent} event */
+  #point({ offsetX, offsetY }) {
+    const figures = this.#figures, plot = this.#plots.find(({ box }) => offsetX >= box.left && offsetX <= box.right && offsetY >= box.top);
+    const reach = figures ? figures.inputs[figures.inputs.length - 1] : 0;
+    this.#place = plot ? reach * (2 * (offsetX - plot.box.left) / (plot.box.right - plot.box.left) - 1) : null;
+    this.#redraw?.request();
+  }
+
+  #draw() {
+    const figures = this.#figures;
+    if (!figures) return;
+    const { context, width, height } = lettered(this.#canvas), rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    const { inputs, outputs, slopes, layers } = figures, strips = (layers.length * STRIP + 4) * rem;
+    const across = { name: "in", range: /** @type {[number, number]} */ ([inputs[0], inputs[inputs.length - 1]]), ticks: [-8, -4, 0, 4, 8] };
+    const narrow = width < NARROW * rem, half = narrow ? (height - strips) / 2 : height - strips;
+    const left = axesIn(context, { left: 0, right: narrow ? width : width / 2, top: 0, bottom: half }, across, { name: `g, ${figures.title}`, range: around(outputs) });
+    const right = axesIn(context, narrow ? { left: 0, right: width, top: half + strips, bottom: height } : { left: width / 2, right: width, top: 0, bottom: half }, across, { name: "g′, its slope", range: around(slopes) });
+    this.#plots = [left, right];
+    this.#shade(left, half + layers.length * STRIP * rem);
+    this.#shade(right, right.box.bottom);
+    trace(left, inputs, outputs, { token: "series-1", width: 2.25 });
+    trace(right, inputs, slopes, { token: "series-2", width: 2.25 });
+    layers.forEach((layer, k) => this.#strip(left, layer, k, half + (k + 1) * STRIP * rem, narrow ? null : right.box.left));
+    this.#read();
+    this.#say();
+  }
+
+  /** @param {Plot} plot @param {number} bottom */
+  #shade({ context, box, X }, bottom) {
+    const { regions } = /** @type {Figures} */ (this.#figures);
+    context.save();
+    context.globalCompositeOperation = "destination-over"; // under the lines that are there
+    context.fillStyle = colour("warning-soft");
+    for (const [from, to] of regions) context.fillRect(X(from), box.top, X(to) - X(from), bottom - box.top);
+    context.restore();
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    // The curves are flat there, at the top or at the bottom.
+    for (const [from, to] of regions) halo(context, "slow", (X(from) + X(to)) / 2, (box.top + box.bottom) / 2);
+  }
+
+  /**
+   * One layer's histogram on the axis of the function; what it says in figures stands beside it where there is room.
+   * @param {Plot} plot @param {{ counts: number[], slow: number, slope: number }} layer @param {number} k
+   * @param {number} bottom @param {number | null} beside
+   */
+  #strip({ context, box, rem }, { counts, slow, slope }, k, bottom, beside) {
+    const highest = Math.max(1, ...counts), wide = (box.right - box.left) / counts.length, high = (STRIP - 6) * rem;
+    counts.forEach((count, i) => {
+      context.fillStyle = colour(i < counts.length / 2 ? "negative" : "positive");
+      context.fillRect(box.left + i * wide + 0.5, bottom, wide - 1, -Math.max(count ? 1 : 0, count / highest * high));
+    });
+    rule(context, "edge", [[box.left, bottom], [box.right, bottom]]);
+    context.textBaseline = "bottom";
+    context.textAlign = "right";
+    halo(context, integer(k + 1), box.left - 6 * rem, bottom);
+    context.textAlign = beside === null ? "right" : "left";
+    const words = `${percent(slow, 0)} slow, mean slope ${fixed(slope, 3)}`;
+    halo(context, beside === null ? words : `Layer ${k + 1}: ${words}`, beside ?? box.right - 2 * rem, bottom - (beside === null ? 4 : 2) * rem);
+  }
+
+  /** What is pointed at, in both plots and in words. */
+  #read() {
+    const { inputs, outputs, slopes } = /** @type {Figures} */ (this.#figures), place = this.#place;
+    if (place === null) {
+      const share = /** @type {Figures} */ (this.#figures).share;
+      return write(this.#reading, `Shaded: the slope is below ${percent(share, 0)} of its largest.`);
+    }
+    const at = Math.round((place - inputs[0]) / (inputs[1] - inputs[0]));
+    [outputs, slopes].forEach((values, k) => {
+      const { context, box, X, Y } = this.#plots[k];
+      rule(context, "edge", [[X(inputs[at]), box.top], [X(inputs[at]), box.bottom]]);
+      dot(context, X(inputs[at]), Y(values[at]), k ? "series-2" : "series-1");
+    });
+    write(this.#reading, `in = ${fixed(inputs[at], 1)}: g = ${significant(outputs[at])}, g′ = ${significant(slopes[at])}`);
+  }
+
+  #say() {
+    const { title, slopes, regions, layers } = /** @type {Figures} */ (this.#figures);
+    const slow = regions.length ? `Learning is slow ${regions.map(([from, to]) => `from ${fixed(from, 1)} to ${fixed(to, 1)}`).join(" and ")}.` : "Learning is slow nowhere.";
+    const where = layers.map((layer, k) => `layer ${k + 1} has ${percent(layer.slow, 0)} of its inputs there`).join(", ");
+    this.#canvas.setAttribute("aria-label", `The ${title} function and its slope, which is at most ${significant(Math.max(...slopes))}. ${slow}${where ? ` Of the network, ${where}.` : ""}`);
+  }
+}
+
+/** A range that holds all values and zero, with some room. @param {number[]} values @returns {[number, number]} */
+function around(values) {
+  const low = Math.min(0, ...values), high = Math.max(0, ...values), room = 0.06 * (high - low);
+  return [low < 0 ? low - room : 0, high + room];
+}
+
+customElements.define("activation-curves", ActivationCurves);
+export { ActivationCurves };
