@@ -103,8 +103,12 @@ document.addEventListener("click", event => {
   const { send: command = "look", count, set } = pressed.dataset;
   send({ command, ...(count ? { count } : {}), ...(set ? { set } : {}) });
 });
-/** An element of the figure has been dragged, clicked, typed into: its detail says which settings become what. */
-document.addEventListener("set", event => send({ set: setting(/** @type {CustomEvent} */ (event).detail) }));
+/** An element of the figure has been dragged, clicked, typed into: its detail says which settings become what. What a drag tells while an answer is awaited is sent as it then is. */
+document.addEventListener("set", event => {
+  const { detail } = /** @type {CustomEvent} */ (event), last = waiting.at(-1);
+  if (last && Object.keys(last).join() === "set") last.set = setting({ ...Object.fromEntries(new URLSearchParams(last.set)), ...detail });
+  else send({ set: setting(detail) });
+});
 
 /** The figure beside a slider follows it at once; one on a log scale keeps its value in the field after it. @param {HTMLInputElement} control */
 function told(control) {
