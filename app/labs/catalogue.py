@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from app.labs import activation_functions, convolution, gradient, loss, representative_data
+from app.labs import activation_functions, convolution, dense_and_convolutional, gradient, loss, representative_data
 from app.labs.lesson import Lab
 
 ALL: tuple[Lab, ...] = tuple(
     sorted(
-        (activation_functions.LAB, convolution.LAB, gradient.LAB, loss.LAB, representative_data.LAB),
+        (
+            activation_functions.LAB,
+            convolution.LAB,
+            dense_and_convolutional.LAB,
+            gradient.LAB,
+            loss.LAB,
+            representative_data.LAB,
+        ),
         key=lambda lab: lab.number,
     )
 )
