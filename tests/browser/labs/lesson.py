@@ -145,4 +145,5 @@ class Lesson:
         self.shots.mkdir(parents=True, exist_ok=True)
         self.page.set_viewport_size(size)
         self.page.mouse.move(2, 2)
+        self.page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
         self.page.screenshot(path=self.shots / f"{name}.png", full_page=size == NARROW)
