@@ -109,6 +109,10 @@ def _likelihood(settings: Settings) -> Json:
         "places": places,
         "products": [product or None for product in products],
         "sums": [float(found.sums[place - 1]) for place in places],
+        "table": [
+            [place, float(found.products[place - 1]), float(found.sums[place - 1])]
+            for place in _told(count, found.vanished)
+        ],
         "said": _said(found, count),
     }
 
@@ -117,6 +121,13 @@ def _places(count: int, vanished: int | None) -> list[int]:
     """Evenly from the first example to the last, and the last before the product is 0."""
     even = {1 + (count - 1) * step // (PLACES - 1) for step in range(PLACES)}
     return sorted(even | ({vanished - 1, vanished} - {0} if vanished else set()))
+
+
+def _told(count: int, vanished: int | None) -> list[int]:
+    """1, 2, 5, 10, 20, … examples, and where the product ends."""
+    round_numbers = {digit * 10**power for power in range(5) for digit in (1, 2, 5)}
+    ends = {vanished - 1, vanished} - {0} if vanished else set()
+    return sorted({number for number in round_numbers if number <= count} | ends | {count})
 
 
 def _said(found: Likelihood, count: int) -> str:

@@ -50,6 +50,9 @@ def test_as_it_opens_the_product_is_gone_and_the_sum_is_right() -> None:
     assert shown[171] > 0
     assert shown[172] is None
     assert (found["places"][0], found["places"][-1]) == (1, 1_000)
+    assert [row[0] for row in found["table"]] == [1, 2, 5, 10, 20, 50, 100, 171, 172, 200, 500, 1_000]
+    assert [row[1] > 0 for row in found["table"]] == 8 * [True] + 4 * [False]
+    assert found["table"][-1] == [1_000, 0, found["sum"]]
 
 
 def test_numbers_are_put_in() -> None:
