@@ -129,6 +129,7 @@ def figures(settings: Settings, runs: Runs) -> Json:
     relu = _seen(runs, "relu")
     return {
         "function": settings.function,
+        "layer": lesson.LAYERS[settings.function].type if settings.function in lesson.LAYERS else None,
         "title": NAMES[settings.function],
         "latex": LATEX[settings.function],
         "inputs": _rounded(inputs),

@@ -2,7 +2,8 @@
  * `<activation-curves>`: an activation function and its slope side by side, the regions shaded where learning is slow, and
  * under the function, on the same axis, how the inputs of each layer's units are spread over the training examples.
  *
- * The page sets `figures`. Pointing at a place reads both off there.
+ * The page sets `figures`. Pointing at a place reads both off there. In slow motion the inputs of the first example of the
+ * batch are marked: forward on each layer's own axis, backward on the slope.
  */
 
 import { axesIn, dot, rule, trace } from "../lib/axes.js";
@@ -13,7 +14,7 @@ import { Redraw } from "../lib/painting.js";
 import { colour, onPaletteChange } from "../lib/palette.js";
 
 /**
- * @typedef {{ title: string, inputs: number[], outputs: number[], slopes: number[], regions: [number, number][], share: number,
+ * @typedef {{ title: string, layer: string | null, inputs: number[], outputs: number[], slopes: number[], regions: [number, number][], share: number,
  *   layers: { counts: number[], slow: number, slope: number }[] }} Figures
  */
 /** @typedef {ReturnType<typeof axesIn>} Plot */
@@ -27,6 +28,7 @@ class ActivationCurves extends HTMLElement {
   #reading = make("p", { class: "note readout", "aria-hidden": "true" });
   /** @type {Plot[]} */ #plots = [];
   /** Where it is pointed at, as an input. @type {number | null} */ #place = null;
+  /** Slow motion: the stage, and of each hidden layer the inputs of one example. @type {{ stage: string, inputs: number[][] } | null} */ #told = null;
   /** @type {Redraw | null} */ #redraw = null;
   #resize = new ResizeObserver(() => this.#redraw?.request());
   /** @type {(() => void) | null} */ #stop = null;
@@ -53,6 +55,14 @@ class ActivationCurves extends HTMLElement {
     this.#redraw?.request();
   }
 
+  /** @param {string | null} stage @param {NarratedUpdate} told which may be of a network with another function */
+  narrate(stage, told) {
+    const ours = told.layers.every(({ type }) => type === "dense" || type === this.#figures?.layer);
+    const inputs = told.layers.filter(({ type }) => type === "dense").slice(0, -1).map(({ outputs }) => /** @type {number[]} */ (outputs.values ?? []));
+    this.#told = stage && ours ? { stage, inputs } : null;
+    this.#redraw?.request();
+  }
+
   /** @param {PointerEvent} event */
   #point({ offsetX, offsetY }) {
     const figures = this.#figures, plot = this.#plots.find(({ box }) => offsetX >= box.left && offsetX <= box.right && offsetY >= box.top);
@@ -76,13 +86,25 @@ class ActivationCurves extends HTMLElement {
     trace(left, inputs, outputs, { token: "series-1", width: 2.25 });
     trace(right, inputs, slopes, { token: "series-2", width: 2.25 });
     layers.forEach((layer, k) => this.#strip(left, layer, k, half + (k + 1) * STRIP * rem, narrow ? null : right.box.left));
+    if (this.#told?.stage === "backward") this.#mark(right, this.#told.inputs.flat(), input => right.Y(slopes[this.#nearest(input)]));
     this.#read();
     this.#say();
   }
 
+  /** Dots for inputs, those beyond the axis at its ends. @param {Plot} plot @param {number[]} inputs @param {(input: number) => number} height */
+  #mark({ context, box, X, rem }, inputs, height) {
+    for (const input of inputs) dot(context, Math.max(box.left, Math.min(box.right, X(input))), height(input), "ink", 4 * rem);
+  }
+
+  /** The place in `inputs` that is nearest to one. @param {number} input */
+  #nearest(input) {
+    const { inputs } = /** @type {Figures} */ (this.#figures);
+    return Math.max(0, Math.min(inputs.length - 1, Math.round((input - inputs[0]) / (inputs[1] - inputs[0]))));
+  }
+
   /** @param {Plot} plot @param {number} bottom */
   #shade({ context, box, X }, bottom) {
-    const { regions } = /** @type {Figures} */ (this.#figures);
+    const { regions, slopes } = /** @type {Figures} */ (this.#figures);
     context.save();
     context.globalCompositeOperation = "destination-over"; // under the lines that are there
     context.fillStyle = colour("warning-soft");
@@ -91,7 +113,7 @@ class ActivationCurves extends HTMLElement {
     context.textAlign = "center";
     context.textBaseline = "middle";
     // The curves are flat there, at the top or at the bottom.
-    for (const [from, to] of regions) halo(context, "slow", (X(from) + X(to)) / 2, (box.top + box.bottom) / 2);
+    for (const [from, to] of regions) halo(context, slopes[this.#nearest((from + to) / 2)] === 0 ? "flat" : "slow", (X(from) + X(to)) / 2, (box.top + box.bottom) / 2);
   }
 
   /**
@@ -99,13 +121,14 @@ class ActivationCurves extends HTMLElement {
    * @param {Plot} plot @param {{ counts: number[], slow: number, slope: number }} layer @param {number} k
    * @param {number} bottom @param {number | null} beside
    */
-  #strip({ context, box, rem }, { counts, slow, slope }, k, bottom, beside) {
-    const highest = Math.max(1, ...counts), wide = (box.right - box.left) / counts.length, high = (STRIP - 6) * rem;
+  #strip(plot, { counts, slow, slope }, k, bottom, beside) {
+    const { context, box, rem } = plot, highest = Math.max(1, ...counts), wide = (box.right - box.left) / counts.length, high = (STRIP - 6) * rem;
     counts.forEach((count, i) => {
       context.fillStyle = colour(i < counts.length / 2 ? "negative" : "positive");
       context.fillRect(box.left + i * wide + 0.5, bottom, wide - 1, -Math.max(count ? 1 : 0, count / highest * high));
     });
     rule(context, "edge", [[box.left, bottom], [box.right, bottom]]);
+    if (this.#told?.stage === "forward") this.#mark(plot, this.#told.inputs[k] ?? [], () => bottom - 4 * rem);
     context.textBaseline = "bottom";
     context.textAlign = "right";
     halo(context, integer(k + 1), box.left - 6 * rem, bottom);
@@ -121,7 +144,7 @@ class ActivationCurves extends HTMLElement {
       const share = /** @type {Figures} */ (this.#figures).share;
       return write(this.#reading, `Shaded: the slope is below ${percent(share, 0)} of its largest.`);
     }
-    const at = Math.round((place - inputs[0]) / (inputs[1] - inputs[0]));
+    const at = this.#nearest(place);
     [outputs, slopes].forEach((values, k) => {
       const { context, box, X, Y } = this.#plots[k];
       rule(context, "edge", [[X(inputs[at]), box.top], [X(inputs[at]), box.bottom]]);

@@ -36,6 +36,13 @@ def test_a_logistic_network_stalls_and_units_die(lesson: Lesson) -> None:
     lesson.look("open")
     lesson.present()
 
+    page.get_by_text("Slow motion: one update").click()
+    pictures = {stage: picture_at(lesson, stage) for stage in ("batch", "forward", "loss", "backward")}
+    assert pictures["batch"] == pictures["loss"]
+    assert len(set(pictures.values())) == 3, (
+        "the example's inputs are marked going forward, and on the slope going back"
+    )
+
     lesson.choose("function", "softplus")
     lesson.solves("twin")
     lesson.slide("bias", -5)
@@ -59,3 +66,14 @@ def test_a_logistic_network_stalls_and_units_die(lesson: Lesson) -> None:
         == f"/labs/activation-functions?function=softplus&layers=2&learning_rate=1&at={done}.{done}.{done}"
     )
     lesson.look("solved")
+
+
+def picture_at(lesson: Lesson, stage: str) -> str:
+    """The curves as they are drawn when slow motion has come to its next stage."""
+    lesson.page.get_by_role("button", name="Next stage").click()
+    expect(lesson.page.locator("slow-motion li[data-current]")).to_contain_text(stage, ignore_case=True)
+    lesson.settled()
+    picture: str = lesson.page.evaluate(
+        """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(document.querySelector("activation-curves canvas").toDataURL()))))"""
+    )
+    return picture
