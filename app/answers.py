@@ -461,6 +461,45 @@ class LabVerdict(Answer):
     note: str
 
 
+class ReportedTask(Answer):
+    """Of a solved one also the state that solved it: `note`, `page`, `settings`, `at`, `when`."""
+
+    task: str
+    question: str
+    solved: bool
+
+
+class ReportedLab(Answer):
+    lab: str
+    number: int
+    title: str
+    state: dict[str, Any] | None = Field(description="The lab as it was saved: settings, runs, figures, pictures.")
+    tasks: list[ReportedTask]
+
+
+class LabReport(Answer):
+    """What a student hands in, and what `verification` reads."""
+
+    format: Literal["nabla-report"]
+    version: int
+    made: str
+    student: str
+    labs: list[ReportedLab]
+
+
+class VerifiedClaim(Answer):
+    """One claim of a report, computed again here."""
+
+    lab: str
+    claim: str
+    verdict: Literal["holds", "differs", "fails", "unchecked"] = Field(
+        description="`differs`: solved here, too, but with other figures; `fails`: not solved here; `unchecked`: `found` says why."
+    )
+    said: str = Field(description="The figures of the report, in words.")
+    found: str = Field(description="Those that came out here.")
+    page: str = Field(description="Address of the state, if there is one.")
+
+
 class LabState(Answer):
     """A state of a lab, computed anew."""
 

@@ -9,7 +9,9 @@ from fastapi import Depends, Header, Path, Request
 from app.services.datasets import Datasets
 from app.services.drawings import Drawings
 from app.services.labs import Labs
+from app.services.reports import Reports
 from app.services.runs import Runs
+from app.services.verification import Verification
 from app.settings import Settings
 
 
@@ -33,6 +35,16 @@ def drawings(request: Request) -> Drawings:
     return service
 
 
+def reports(request: Request) -> Reports:
+    service: Reports = request.app.state.reports
+    return service
+
+
+def verification(request: Request) -> Verification:
+    service: Verification = request.app.state.verification
+    return service
+
+
 def settings(request: Request) -> Settings:
     chosen: Settings = request.app.state.settings
     return chosen
@@ -42,6 +54,8 @@ RunsService = Annotated[Runs, Depends(runs)]
 DatasetsService = Annotated[Datasets, Depends(datasets)]
 LabsService = Annotated[Labs, Depends(labs)]
 DrawingsService = Annotated[Drawings, Depends(drawings)]
+ReportsService = Annotated[Reports, Depends(reports)]
+VerificationService = Annotated[Verification, Depends(verification)]
 SettingsInUse = Annotated[Settings, Depends(settings)]
 
 RunId = Annotated[str, Path(pattern="^[a-z0-9]{16}$", description="The run's id.")]

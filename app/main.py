@@ -13,9 +13,9 @@ from starlette.types import ASGIApp
 
 from app import __version__, problems
 from app.answers import FieldProblem, ProblemAnswer
-from app.routes import docs, labs, network, pages, plane, stream
+from app.routes import docs, labs, network, pages, plane, stream, verify
 from app.routes import runs as run_pages
-from app.routes.api import catalogue, drawings, points, predictions, runs
+from app.routes.api import catalogue, drawings, points, predictions, reports, runs
 from app.routes.api import labs as labs_api
 from app.routes.bodies import BODIES_A_TURN
 from app.routes.stream import Streams
@@ -23,7 +23,9 @@ from app.security import Bodies, Guard
 from app.services.datasets import Datasets
 from app.services.drawings import Drawings
 from app.services.labs import Labs
+from app.services.reports import Reports
 from app.services.runs import Runs
+from app.services.verification import Verification
 from app.settings import Settings
 from app.store.database import Database
 from app.templating import ROOT
@@ -68,6 +70,8 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         service = runs_service or Runs(Pool(settings), Database(settings.data), settings)
         app.state.runs = service
         app.state.labs = Labs(service, service.store)
+        app.state.reports = Reports(app.state.labs)
+        app.state.verification = Verification(app.state.labs, settings.limits)
         app.state.drawings = Drawings(service.store, settings.limits)
         await service.start()
         try:
@@ -99,9 +103,9 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
     app.state.streams = Streams(settings.limits)
     app.state.datasets = Datasets()
     problems.install(app)
-    for router in (runs.router, predictions.router, points.router, runs.models, catalogue.router, drawings.router, labs_api.router, stream.router):
+    for router in (runs.router, predictions.router, points.router, runs.models, catalogue.router, drawings.router, reports.router, labs_api.router, stream.router):
         app.include_router(router)
-    for router in (docs.router, pages.router, plane.router, run_pages.router, network.router, labs.router):
+    for router in (docs.router, pages.router, plane.router, run_pages.router, network.router, verify.router, labs.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     return app

@@ -438,6 +438,28 @@ LabText = Annotated[str, Field(max_length=100_000)]
 LabNumbers = Annotated[list[float], Field(max_length=5_000)]
 
 
+class PictureBody(Request):
+    """A picture of the page, as PNG or SVG in base64."""
+
+    label: Annotated[str, Field(max_length=1_000)]
+    image: Annotated[str, Field(max_length=2_000_000, pattern=r"^data:image/(png|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}$")]
+
+
+class ReportBody(Request):
+    """A state of a lab to be saved: its settings as texts (those left out are as it opens), and its runs by name.
+
+    Without runs they are trained anew, to the updates in `at`.
+    """
+
+    student: Annotated[str, Field(max_length=80)] = ""
+    settings: dict[Annotated[str, Field(max_length=40)], LabText] = Field(default={}, max_length=60)
+    runs: dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(pattern="^[a-z0-9]{16}$")]] = Field(
+        default={}, max_length=MOST_RUNS
+    )
+    at: list[Annotated[int, Field(ge=0, le=LONGEST_PATH)]] = Field(default=[], max_length=MOST_RUNS)
+    pictures: list[PictureBody] = Field(default=[], max_length=12)
+
+
 class LabStateBody(Request):
     """A state of a lab: settings by name (those left out are as it opens), and updates done by each of its runs."""
 

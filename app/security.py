@@ -141,6 +141,10 @@ class Bodies:
     def limit(self, path: str) -> int:
         if path.endswith("/models"):
             return self.limits.model_bytes
+        if path.endswith(("/report", "/verification")):
+            return self.limits.report_bytes
+        if path == "/labs/verify":
+            return self.limits.reports_bytes
         if TABLE.fullmatch(path):
             return self.limits.table_bytes
         return self.limits.drawing_bytes if LARGE_NUMERIC.search(path) else self.limits.body_bytes

@@ -70,6 +70,7 @@ listen(command => {
 });
 
 hint();
+if (document.getElementById("lab-save")) await import("./lib/save-work.js");
 /** @type {Record<string, string>} */
 const PAGES = { digits: "./pages/digits.js", plane: "./pages/plane.js", curve: "./pages/plane.js", lab: "./pages/lab.js" };
 const module = PAGES[document.body.dataset.page ?? ""];

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,12 +17,11 @@ from app.main import Nabla, create_app
 from app.services.changes import RunChanges
 from app.services.drawings import Drawings
 from app.services.labs import Labs
-from app.services.drawings import Drawings
 from app.services.points import points_csv, points_json
+from app.services.reports import Reports
 from app.services.runs import Runs
+from app.services.verification import Verification
 from app.settings import Limits, Settings
-from app.store.database import Database
-from app.store.migrations import MIGRATIONS
 from app.store.database import Database
 from app.store.migrations import MIGRATIONS
 from app.wire.events import PING, event
@@ -46,17 +44,6 @@ COLUMNS = (
 )
 MEASURED = (*COLUMNS[3:], "test_r_squared", "examples_per_second", "forward_ms", "backward_ms")
 PIXEL = {"shape": [1, 1], "low": 0.0, "high": 1.0, "data": "/w=="}
-
-
-class DatabaseDouble(Database):
-    """In memory, and done before it is answered."""
-
-    def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        self.connection.executescript("".join(MIGRATIONS))
-
-    async def call(self, work: Any, *args: Any, **kwargs: Any) -> Any:
-        return work(self.connection, *args, **kwargs)
 
 
 class DatabaseDouble(Database):
@@ -304,9 +291,8 @@ def app_with(runs: RunsDouble | None = None, **limits: Any) -> Nabla:
     store = DatabaseDouble()
     app.state.labs = Labs(app.state.runs, store)
     app.state.drawings = Drawings(store, app.state.settings.limits)
-    store = DatabaseDouble()
-    app.state.labs = Labs(app.state.runs, store)
-    app.state.drawings = Drawings(store, app.state.settings.limits)
+    app.state.reports = Reports(app.state.labs)
+    app.state.verification = Verification(app.state.labs, app.state.settings.limits)
     return app
 
 
