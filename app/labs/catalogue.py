@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from app.labs import activation_functions, convolution, dense_and_convolutional, gradient, loss, representative_data
+from app.labs import (
+    activation_functions,
+    convolution,
+    dense_and_convolutional,
+    gradient,
+    loss,
+    outliers,
+    overfitting,
+    representative_data,
+)
 from app.labs.lesson import Lab
 
 ALL: tuple[Lab, ...] = tuple(
@@ -17,6 +26,8 @@ ALL: tuple[Lab, ...] = tuple(
             dense_and_convolutional.LAB,
             gradient.LAB,
             loss.LAB,
+            outliers.LAB,
+            overfitting.LAB,
             representative_data.LAB,
         ),
         key=lambda lab: lab.number,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.datasets.table import encode_rows
 from engine.lessons.fits import Numbers
@@ -99,10 +100,17 @@ def least_squares(x: Sequence[float], y: Sequence[float]) -> Line:
     return Line(float(np.mean(y)) - slope * float(np.mean(x)), slope)
 
 
-def heights(unit: UnitName, line: Line, places: Numbers) -> Numbers:
+def heights(unit: UnitName, line: Line, places: npt.ArrayLike) -> Numbers:
     """ŷ (n,) at `places` (n,)."""
-    weighted = line.w0 + line.w1 * places
+    weighted = line.w0 + line.w1 * np.asarray(places, np.float64)
     return weighted if unit == "linear" else 0.5 * (1 + np.tanh(0.5 * weighted))  # 1 / (1 + e^−in) without overflow
+
+
+def share(loss: LossName, line: Line, x: Sequence[float], y: Sequence[float], last: int) -> float:
+    """Of what all points cost on a line, the share of the last ones; 0 where nothing costs anything."""
+    found = costs(loss, np.asarray(y, np.float64) - heights("linear", line, x), DELTA)
+    total = float(found.sum())
+    return float(found[len(found) - last :].sum()) / total if total else 0.0
 
 
 def costs(loss: LossName, errors: Numbers, delta: float) -> Numbers:

@@ -9,7 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
+
 from engine.datasets.points import points_dataset
+from engine.lessons.fits import Numbers
 from engine.specs import Adam, CurveSpec, Dense, RunSpec, StopSpec, Tanh
 from engine.trainer import Trainer
 
@@ -40,6 +44,19 @@ def run(points: int, units: int, l2: float, patience: int, seed: int) -> RunSpec
         seed=seed,
         stop=StopSpec(steps=UPDATES, patience=patience or None),
     )
+
+
+def training_points(spec: RunSpec) -> tuple[list[float], list[float]]:
+    """Where the points to train on stand: x and y."""
+    assert isinstance(spec.dataset, CurveSpec)
+    dataset = points_dataset(spec.dataset)
+    return dataset.positions[dataset.train, 0].tolist(), dataset.labels[dataset.train].tolist()
+
+
+def truth(places: npt.ArrayLike) -> Numbers:
+    """sin x (n,) at `places` (n,)."""
+    found: Numbers = np.sin(np.asarray(places, np.float64))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

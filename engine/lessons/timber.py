@@ -89,9 +89,13 @@ def fit(degree: int) -> Fit:
     seen = sales()
     design = np.polynomial.chebyshev.chebvander(_scaled(np.arange(1, NEXT)), degree)
     coefficients = np.asarray(np.linalg.lstsq(design, seen, rcond=None)[0], np.float64)
-    error = float(np.sqrt(np.mean((seen - design @ coefficients) ** 2)))
     forecast = float(np.polynomial.chebyshev.chebval(_scaled(NEXT), coefficients))
-    return Fit(degree, error, forecast, coefficients)
+    return Fit(degree, error(design @ coefficients), forecast, coefficients)
+
+
+def error(answers: npt.ArrayLike) -> float:
+    """The root of the mean of (y − ŷ)² over the seen quarters, for `answers` ŷ (12,)."""
+    return float(np.sqrt(np.mean((sales() - np.asarray(answers, np.float64)) ** 2)))
 
 
 def _scaled(quarters: npt.ArrayLike) -> Numbers:

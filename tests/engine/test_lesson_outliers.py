@@ -90,6 +90,14 @@ def test_a_logistic_unit_learns_which_points_are_above_zero() -> None:
     assert outliers.targets("linear", [-3.0, 0.0, 0.1]) == [-3.0, 0.0, 0.1]
 
 
+def test_the_share_of_the_last_points() -> None:
+    level, x = Line(0.0, 0.0), [0.0, 1.0, 2.0]
+    assert outliers.share("mean_squared_error", level, x, [1.0, -1.0, 2.0], 1) == pytest.approx(4 / 6)
+    assert outliers.share("absolute_error", level, x, [1.0, -1.0, 2.0], 2) == pytest.approx(3 / 4)
+    assert outliers.share("absolute_error", level, x, [1.0, -1.0, 2.0], 0) == 0
+    assert outliers.share("absolute_error", level, x, [0.0, 0.0, 0.0], 1) == 0
+
+
 def test_costs_are_those_of_the_loss() -> None:
     errors = np.array([-3.0, -0.2, 0.0, 0.4, 2.0])
     losses: tuple[LossName, ...] = ("mean_squared_error", "absolute_error", "huber")

@@ -56,6 +56,15 @@ def test_decay_keeps_it_from_learning_by_heart(seed: int) -> None:
     assert loss(held, "train") > loss(free, "train")
 
 
+def test_the_points_are_those_that_are_trained_on() -> None:
+    spec = overfitting.run(15, 5, 0.0, 0, 2)
+    x, y = overfitting.training_points(spec)
+    train = trainer(spec).splits["train"]
+    assert x == train.look(slice(None))[0].tolist()
+    assert y == train.labels.tolist()
+    assert np.std(np.array(y) - overfitting.truth(x)) < 1
+
+
 def test_sin_x_itself_misses_by_the_noise_alone() -> None:
     dataset = points_dataset(CurveSpec(kind="sine", points=5000, noise=overfitting.NOISE))
     errors = dataset.labels - np.sin(dataset.positions[:, 0])

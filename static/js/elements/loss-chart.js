@@ -38,6 +38,7 @@ class LossChart extends HTMLElement {
   #details = make("details", { class: "disclosure" }, make("summary", {}, "As a table"), make("div", { class: "scroller", tabindex: 0 }, this.#table));
   #pointed = false;
   #drawn = 0;
+  #generation = -1;
   #words = new Pace(SAY_EVERY, () => { this.#say(); this.#fillTable(); });
   #timer = 0;
   /** @type {Redraw | null} */ #redraw = null;
@@ -73,6 +74,23 @@ class LossChart extends HTMLElement {
     this.#chart = null;
     clearTimeout(this.#timer);
   }
+
+  /** As the page of a lab tells of its runs; the one that is drawn is that of the place. @param {string} run @param {Partial<Columns>} rows */
+  metrics(run, rows) {
+    if (!this.#draws(run)) return;
+    this.points.append(rows);
+    this.refresh();
+  }
+
+  /** Another generation: its points have nothing to do with those before. @param {string} run @param {Run} state */
+  state(run, { generation }) {
+    if (!this.#draws(run) || generation === this.#generation) return;
+    this.#generation = generation;
+    this.forget();
+  }
+
+  /** @param {string} run */
+  #draws(run) { return /** @type {HTMLElement | null} */ (this.closest("[data-run]"))?.dataset.run === run; }
 
   /** New rows have come into `points`, or all of them went. */
   refresh() {

@@ -158,7 +158,7 @@ function feed() {
       if (known.state) element.state?.(run, known.state);
       if (known.rows.step.length) element.metrics?.(run, known.rows, known.latest);
       if (known.frame) give(element, run, known.frame);
-      if ("points" in element && run === runOf(element)) element.points = known.points;
+      if (drawsPoints(element) && run === runOf(element)) element.points = known.points;
     }
   }
 }
@@ -181,6 +181,9 @@ let followed = "";
 const runOf = element => /** @type {HTMLElement | null} */ (element.closest("[data-run]"))?.dataset.run ?? [...runs.keys()][0];
 
 /** @param {Fed} element @param {string} run @param {PlaneFrame} frame */
+/** Points of its own are something else: those of a loss chart are measurements. @param {Fed} element */
+const drawsPoints = element => "points" in element && !element.metrics;
+
 function give(element, run, frame) {
   if (element.frame) element.frame(run, frame);
   else if (run === runOf(element)) element.show?.(frame);
@@ -211,7 +214,7 @@ function follow(ids) {
     for (const element of fed()) {
       knows(element).add(name);
       element.state?.(name, state);
-      if ("points" in element && name === runOf(element)) element.points = known.points;
+      if (drawsPoints(element) && name === runOf(element)) element.points = known.points;
     }
     for (const watch of watches) watch.announce();
   });
