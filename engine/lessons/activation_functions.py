@@ -107,7 +107,8 @@ def hidden_layers(trainer: Trainer, name: FunctionName) -> list[HiddenLayer]:
 
 
 def _hidden_layer(name: FunctionName, inputs: Array, largest: float) -> HiddenLayer:
-    _, slopes = _values_and_slopes(name, inputs)
+    """Inputs that are no numbers any more are not counted, and have no slope."""
+    slopes = np.nan_to_num(_values_and_slopes(name, inputs)[1])
     return HiddenLayer(
         counts=_counts(inputs),
         slow=float(is_slow(slopes, largest).mean()),
@@ -117,9 +118,9 @@ def _hidden_layer(name: FunctionName, inputs: Array, largest: float) -> HiddenLa
 
 
 def _counts(inputs: Array) -> npt.NDArray[np.int64]:
-    """Of (units, N) inputs; what is no number any more is not counted."""
-    places = (inputs[np.isfinite(inputs)] + REACH) * (BINS / (2 * REACH))
-    return np.bincount(np.clip(places, 0, BINS - 1).astype(np.int64), minlength=BINS)
+    inside = np.clip(inputs[~np.isnan(inputs)], -REACH, REACH)
+    places = (inside + REACH) * (BINS / (2 * REACH))
+    return np.bincount(np.minimum(places.astype(np.int64), BINS - 1), minlength=BINS)
 
 
 def dead_units(layers: list[HiddenLayer]) -> list[tuple[int, int]]:

@@ -162,6 +162,17 @@ def test_where_the_inputs_fall_is_counted_over_all_training_examples() -> None:
         assert layer.slope == pytest.approx(np.mean(slopes), rel=1e-4)
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_network_that_has_diverged_can_be_looked_at(name: FunctionName) -> None:
+    trainer = trained(SPEC, 0)
+    trainer.network.parameters[:] = 3e38
+    trainer.network.parameters[::2] = -3e38
+    found = hidden_layers(trainer, name)
+    assert found[0].counts.sum() == 6 * 30
+    assert found[1].counts.sum() < 5 * 30  # ∞ − ∞
+    assert all(0 <= layer.slope <= 1 for layer in found)
+
+
 def test_looking_changes_nothing() -> None:
     alone, watched = trained(SPEC, 0), trained(SPEC, 0)
     for _ in range(5):
