@@ -26,7 +26,7 @@ Half of it and less becomes 0, more becomes the same again: a product of numbers
 def squared_loss(target: float, output: float) -> tuple[float, float]:
     """`(y − ŷ)²` of one example, and its slope `∂Loss/∂ŷ = −2 (y − ŷ)`."""
     outputs = np.array([[output]], np.float64)
-    loss, gradient = MeanSquaredError().loss_and_gradient(outputs, np.array([target]))
+    loss, gradient = MeanSquaredError().loss_and_gradient(outputs, np.array([target], np.float64))
     return loss, float(gradient[0, 0])
 
 
