@@ -44,7 +44,7 @@ from engine.specs import (
     TransactionsSpec,
     tagged,
 )
-from engine.specs.pictures import check_group, read_drawings
+from engine.specs.pictures import SIDE, check_group, read_drawings
 from engine.specs.tables import check_table
 from engine.validation import checked, read_value
 
@@ -170,7 +170,7 @@ def check_run(spec: RunSpec) -> None:
             field="/parameters",
             code="parameter_count",
         )
-    needed = estimate_bytes(spec.network, input_shape, spec.batch_size)
+    needed = estimate_bytes(spec.network, input_shape, spec.batch_size) + _copied_bytes(spec)
     if needed > MAX_RUN_BYTES:
         raise SpecError(
             f"This run needs about {needed / 2**20:,.0f} MB; the limit is {MAX_RUN_BYTES / 2**20:,.0f} MB. "
@@ -203,6 +203,16 @@ def _check_dataset(spec: RunSpec) -> None:
             )
     if isinstance(spec.dataset, PlaneSpec | TableSpec) and len(set(spec.dataset.features)) < len(spec.dataset.features):
         raise SpecError("Each feature can be told once.", field="/dataset/features")
+
+
+def _copied_bytes(spec: RunSpec) -> int:
+    """What the images of a group, or of drawings with others before them, take; all others stay on the disk."""
+    match spec.dataset:
+        case MnistSpec(group=None, drawings=None):
+            return 0
+        case MnistSpec(train_size=images, drawings=drawings):
+            return SIDE * SIDE * (images + (drawings.count if drawings else 0))
+    return 0
 
 
 def _outputs(count: int) -> str:

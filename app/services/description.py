@@ -12,7 +12,7 @@ from app.store.runs import StoredRun
 from app.workers.recorder import METRICS
 from engine.datasets.points import points_dataset
 from engine.shapes import plan
-from engine.specs import CurveSpec, DatasetSpec, PlaneSpec, PointsSpec, RunSpec, TableSpec, tagged
+from engine.specs import CurveSpec, DatasetSpec, MnistSpec, PlaneSpec, PointsSpec, RunSpec, TableSpec, tagged
 
 SNAPSHOT = ("step", "examples", "epoch", "seconds", "metrics", "updates_per_second")
 SPECS_KEPT = 64
@@ -61,8 +61,11 @@ def describe_spec(spec: RunSpec) -> Mapping[str, Any]:
 
 
 def describe_dataset(spec: DatasetSpec) -> dict[str, Any]:
-    """A table's values stay where they are: a page asks for the points when their digest is another."""
+    """A table's values stay where they are: a page asks for the points when their digest is another. So do drawings."""
     values = tagged(spec)
+    if isinstance(spec, MnistSpec) and spec.drawings is not None:
+        values["drawings"] = {**values["drawings"], "count": spec.drawings.count}
+        del values["drawings"]["values"]
     described = {
         **{name: value for name, value in values.items() if name != "values"},
         "task": "classification" if spec.classes else "regression",

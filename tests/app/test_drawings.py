@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -12,7 +14,10 @@ import pytest
 from app.services.drawings import MOST_PACKED
 from engine.datasets.drawings import drawn_images
 from engine.ink import preprocess
+from engine.specs import DrawingsSpec, GroupSpec, MnistSpec
+from engine.specs.pictures import pack_drawings
 from tests.app.double import app_with, client_of
+from tests.app.small_runs import service, small
 
 STROKE = {"ink_base64": base64.b64encode(bytes(28 * 13) + bytes([255] * 56) + bytes(28 * 13)).decode(), "size": 28}
 NOTHING = {"ink_base64": base64.b64encode(bytes(784)).decode(), "size": 28}
@@ -120,3 +125,27 @@ async def test_as_many_as_fit_into_an_address_are_packed_the_newest_ones() -> No
     _, digits = drawn_images(kept["packed"])
     assert 20 < len(digits) < 60
     assert digits.tolist() == [item["label"] for item in kept["items"]][-len(digits) :]
+
+
+def test_a_run_is_taught_drawings_and_says_how_many_but_not_which(tmp_path: Path) -> None:
+    values = pack_drawings([(digit, bytes(range(196)) * 4) for digit in range(4)])
+    dataset = MnistSpec(
+        train_size=60, validation_size=20, crop=12, test_crops=1,
+        group=GroupSpec(digits=(1, 7), thickness=(0, 2)), drawings=DrawingsSpec(values=values, after=5),
+    )  # fmt: skip
+
+    async def scenario() -> None:
+        async with service(tmp_path) as runs:
+            run = await runs.create(small(dataset=dataset), state="paused")
+            assert (await runs.step(run["id"], 8))["step"] == 8
+            run = await runs.get(run["id"])
+            assert run["dataset"]["drawings"] == {"after": 5, "mixed": True, "count": 4}
+            assert run["dataset"]["group"] == {"digits": [1, 7], "thickness": [0, 2], "slant": [0, 10]}
+            assert [run["dataset"][f"{split}_examples"] for split in ("train", "validation", "test")] == [
+                44,
+                20,
+                10_000,
+            ]
+            assert (await runs.run_spec(run["id"])).dataset == dataset
+
+    asyncio.run(scenario())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,7 +12,7 @@ from engine.datasets.groups import measure
 from engine.datasets.mnist import load_mnist
 from engine.errors import SpecError
 from engine.evaluation import evaluate
-from engine.shapes import check_run
+from engine.shapes import check_run, estimate_bytes
 from engine.specs import Adam, Dense, GroupSpec, MnistSpec, ReLU, RunSpec
 from engine.specs.pictures import FEWEST_IN_CELL
 from engine.trainer import Trainer
@@ -102,6 +103,17 @@ def test_a_group_that_cannot_be_is_refused_before_anything_is_measured(group: Gr
     with pytest.raises(SpecError) as caught:
         check_run(RunSpec(dataset=MnistSpec(train_size=55, validation_size=0, group=group)))
     assert caught.value.field == field
+
+
+def test_what_a_group_copies_counts_as_memory_of_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = MnistSpec(train_size=50_000)
+    spec = RunSpec(dataset=whole)
+    needed = estimate_bytes(spec.network, whole.input_shape, spec.batch_size)
+    monkeypatch.setattr("engine.shapes.MAX_RUN_BYTES", needed + 50_000 * 784 - 1)
+    check_run(spec)
+    with pytest.raises(SpecError) as caught:
+        check_run(replace(spec, dataset=replace(whole, group=GroupSpec())))
+    assert caught.value.code == "too_much_memory"
 
 
 def trained(group: GroupSpec) -> list[float]:
