@@ -18,7 +18,7 @@ from engine.trainer import Trainer
 
 HELD_OUT = 20
 """Digits of each class that are kept aside, of the same group."""
-UPDATES = 400
+UPDATES = 300
 LESSON = 100
 """Updates with one's own drawings, after all others."""
 MOST_LETTERS = 12_000
@@ -259,8 +259,8 @@ def serves_many(settings: Settings, f: Json, states: Runs) -> Verdict:
         return NOT_YET
     everyone, few = shares[2], f["group"]["examples"] <= 50
     note = f"{percent(everyone)} of everyone with {settings.examples} of each digit."
-    solved = few and everyone > 0.82
-    return Verdict(solved, 1 if solved else few * min(0.95, everyone / 0.82), note)
+    solved = few and everyone > 0.8
+    return Verdict(solved, 1 if solved else few * min(0.95, everyone / 0.8), note)
 
 
 def exam_without_everyone(_: Settings, f: Json, states: Runs) -> Verdict:
@@ -268,8 +268,8 @@ def exam_without_everyone(_: Settings, f: Json, states: Runs) -> Verdict:
         return NOT_YET
     _train, held_out, everyone = shares
     note = f"{percent(held_out)} on held-out digits of the group, {percent(everyone)} on everyone."
-    solved = held_out > 0.95 and everyone < 0.3
-    return Verdict(solved, 1 if solved else min(0.95, 0.3 / everyone), note)
+    solved = held_out > 0.9 and everyone < 0.5
+    return Verdict(solved, 1 if solved else min(0.95, 0.5 / everyone), note)
 
 
 def handwriting(_: Settings, f: Json, __: Runs) -> Verdict:
@@ -337,13 +337,13 @@ LAB = Lab(
         ),
         Task(
             name="serve-many",
-            question="With at most 50 of each digit, read more than 82 % of everyone.",
+            question="With at most 50 of each digit, read more than 80 % of everyone.",
             hint="The number of examples need not grow. Who is missing among them?",
             check=serves_many,
         ),
         Task(
             name="fair-exam",
-            question="Let held-out digits of the group say more than 95 %, while less than 30 % of everyone are right.",
+            question="Let held-out digits of the group say more than 90 %, while less than half of everyone are right.",
             hint="The group can be narrow in another way: it need not have all ten digits.",
             check=exam_without_everyone,
         ),

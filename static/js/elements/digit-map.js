@@ -8,7 +8,7 @@
  */
 
 import { paintDigit } from "../lib/digit-picture.js";
-import { all, make, write } from "../lib/dom.js";
+import { make, write } from "../lib/dom.js";
 import { percent } from "../lib/format.js";
 import { onPaletteChange } from "../lib/palette.js";
 
@@ -23,18 +23,19 @@ class DigitMap extends HTMLElement {
   /** @type {Place} */ #anchor = [0, 0];
   #shown = "";
   #frame = make("span", { class: "frame", "aria-hidden": "true" });
-  /** @type {HTMLButtonElement[]} */ #places = [];
+  /** @type {HTMLElement[]} */ #places = [];
   /** @type {(() => void) | null} */ #stop = null;
 
   connectedCallback() {
     this.#places = Array.from({ length: SIDE * SIDE }, (_, k) => {
-      const place = make("button", { type: "button", class: "place", "data-keys": "own", tabindex: k ? -1 : 0 }, make("canvas", { "aria-hidden": "true" }), make("span"));
+      const place = make("div", { role: "gridcell", class: "place", "data-keys": "own", tabindex: k ? -1 : 0 }, make("canvas", { "aria-hidden": "true" }), make("span"));
       place.style.gridArea = `${Math.floor(k / SIDE) + 1} / ${k % SIDE + 1}`;
       return place;
     });
     this.replaceChildren(
       make("span", { class: "thin", "aria-hidden": "true" }, "thin"), make("span", { class: "thick", "aria-hidden": "true" }, "thick"),
-      make("div", { class: "places", role: "group", "aria-label": "Everyone’s digits by thickness and slant" }, ...this.#places, this.#frame),
+      make("div", { class: "places", role: "grid", "aria-multiselectable": "true", "aria-label": "What it may see, by thickness and slant" },
+        ...Array.from({ length: SIDE }, (_, row) => make("div", { role: "row" }, ...this.#places.slice(row * SIDE, (row + 1) * SIDE))), this.#frame),
       make("span", { class: "ends", "aria-hidden": "true" }, make("span", {}, "leaning left"), make("span", {}, "leaning right")),
     );
     this.#stop = onPaletteChange(() => this.#paint());
@@ -73,7 +74,7 @@ class DigitMap extends HTMLElement {
     this.#places.forEach((place, k) => {
       const row = Math.floor(k / SIDE), column = k % SIDE, share = shares?.[row][column] ?? null;
       const seen = top <= row && row < bottom && left <= column && column < right;
-      place.setAttribute("aria-pressed", String(seen));
+      place.setAttribute("aria-selected", String(seen));
       place.style.setProperty("--wrong-share", String(share === null ? 0 : 1 - share));
       write(place.lastElementChild, share === null ? "" : percent(share, 0));
       place.setAttribute("aria-label", `Thickness ${row + 1} of ${SIDE}, slant ${column + 1} of ${SIDE}${share === null ? "" : `: ${percent(share, 0)} of everyone right`}`);
@@ -123,7 +124,7 @@ class DigitMap extends HTMLElement {
     if (move) {
       at = [at[0] + move[0], at[1] + move[1]];
       if (Math.min(...at) < 0 || Math.max(...at) >= SIDE) return event.preventDefault();
-      all("button", this).forEach((place, other) => { place.tabIndex = other === at[0] * SIDE + at[1] ? 0 : -1; });
+      this.#places.forEach((place, other) => { place.tabIndex = other === at[0] * SIDE + at[1] ? 0 : -1; });
       this.#places[at[0] * SIDE + at[1]].focus();
     } else if (event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();

@@ -45,6 +45,7 @@ class KeptDrawings extends HTMLElement {
       make("div", { class: "stack" }, make("span", { class: "label", "aria-hidden": "true" }, "Keep it as"), this.#labels, this.#said),
       make("div", { class: "stack" }, this.#strip, this.#mine),
     );
+    this.#pad.showImage(null); // tells what it is for
     for (const input of this.#pad.querySelectorAll("input")) input.setAttribute("form", ""); // none of the lab's settings
     this.#pad.addEventListener("ink", () => {
       for (const button of this.#labels.querySelectorAll("button")) button.disabled = this.#pad.ink.empty;
