@@ -213,9 +213,7 @@ def pull_numbers(f: Json) -> str:
     error = max(f["errors"], key=abs)
     sign = "−" if error > 0 else ""
     held = fixed(min(abs(error), lesson.DELTA))
-    return (
-        f"farthest: −2 · {_in_brackets(error)} = {fixed(-2 * error)}\nwith Huber {sign}{held}, absolute {sign}1"
-    )
+    return f"farthest: −2 · {_in_brackets(error)} = {fixed(-2 * error)}\nwith Huber {sign}{held}, absolute {sign}1"
 
 
 def _in_brackets(value: float) -> str:
