@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Path, Request
 from app.services.datasets import Datasets
 from app.services.drawings import Drawings
 from app.services.labs import Labs
+from app.services.miniatures import Miniatures
 from app.services.reports import Reports
 from app.services.runs import Runs
 from app.services.verification import Verification
@@ -27,6 +28,11 @@ def datasets(request: Request) -> Datasets:
 
 def labs(request: Request) -> Labs:
     service: Labs = request.app.state.labs
+    return service
+
+
+def miniatures(request: Request) -> Miniatures:
+    service: Miniatures = request.app.state.miniatures
     return service
 
 
@@ -53,6 +59,7 @@ def settings(request: Request) -> Settings:
 RunsService = Annotated[Runs, Depends(runs)]
 DatasetsService = Annotated[Datasets, Depends(datasets)]
 LabsService = Annotated[Labs, Depends(labs)]
+MiniaturesService = Annotated[Miniatures, Depends(miniatures)]
 DrawingsService = Annotated[Drawings, Depends(drawings)]
 ReportsService = Annotated[Reports, Depends(reports)]
 VerificationService = Annotated[Verification, Depends(verification)]

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from app import __version__, problems
 from app.answers import FieldProblem, ProblemAnswer
-from app.routes import docs, labs, network, pages, plane, stream, verify
+from app.routes import docs, labs, miniatures, network, pages, plane, stream, verify
 from app.routes import runs as run_pages
 from app.routes.api import catalogue, drawings, points, predictions, reports, runs
 from app.routes.api import labs as labs_api
@@ -23,6 +23,7 @@ from app.security import Bodies, Guard
 from app.services.datasets import Datasets
 from app.services.drawings import Drawings
 from app.services.labs import Labs
+from app.services.miniatures import Miniatures
 from app.services.reports import Reports
 from app.services.runs import Runs
 from app.services.verification import Verification
@@ -70,6 +71,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         service = runs_service or Runs(Pool(settings), Database(settings.data), settings)
         app.state.runs = service
         app.state.labs = Labs(service, service.store)
+        app.state.miniatures = Miniatures(service)
         app.state.reports = Reports(app.state.labs)
         app.state.verification = Verification(app.state.labs, settings.limits)
         app.state.drawings = Drawings(service.store, settings.limits)
@@ -89,7 +91,10 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         openapi_tags=[
             {"name": "runs", "description": "One run is one training: what it is made of, its seed and its history."},
             {"name": "predictions", "description": "What a run's network thinks."},
-            {"name": "points", "description": "Points in the plane or on a curve: a run's own, and tables of one's own."},
+            {
+                "name": "points",
+                "description": "Points in the plane or on a curve: a run's own, and tables of one's own.",
+            },
             {"name": "models", "description": "Networks as files."},
             {"name": "datasets", "description": "What runs learn from."},
             {"name": "drawings", "description": "Digits drawn by yourself, to judge and to teach a network."},
@@ -103,9 +108,28 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
     app.state.streams = Streams(settings.limits)
     app.state.datasets = Datasets()
     problems.install(app)
-    for router in (runs.router, predictions.router, points.router, runs.models, catalogue.router, drawings.router, reports.router, labs_api.router, stream.router):
+    for router in (
+        runs.router,
+        predictions.router,
+        points.router,
+        runs.models,
+        catalogue.router,
+        drawings.router,
+        reports.router,
+        labs_api.router,
+        stream.router,
+    ):
         app.include_router(router)
-    for router in (docs.router, pages.router, plane.router, run_pages.router, network.router, verify.router, labs.router):
+    for router in (
+        docs.router,
+        pages.router,
+        plane.router,
+        run_pages.router,
+        network.router,
+        verify.router,
+        labs.router,
+        miniatures.router,
+    ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     return app
