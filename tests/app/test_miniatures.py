@@ -8,6 +8,7 @@ import struct
 import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from app.labs.miniatures import lab
 from app.services.miniatures import PICTURES, Miniatures
 from app.services.svg import Frame, inked, png, raster, signed
 from engine.lessons.miniatures import plane, seen_through, trained
+from engine.specs import StopSpec
 from tests.app.small_runs import of_points, small
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -90,6 +92,7 @@ def test_a_lab_is_pictured_after_its_updates() -> None:
 def test_trainings_end_where_their_runs_do() -> None:
     spec = of_points()
     assert worked_out(trained(spec, 25)).steps == 25
+    assert worked_out(trained(replace(spec, stop=StopSpec(steps=7)), 25)).steps == 7
     assert worked_out(trained(small(), 3)).steps == 3
 
 
@@ -108,7 +111,7 @@ def test_a_filter_sees_what_it_is_laid_on() -> None:
     (none,) = seen_through([[[0, 0, 0], [0, -1, 0], [0, 0, 0]]], 0)
     assert (len(only), len(only[0])) == (28, 28)
     assert max(map(max, only)) == 2
-    assert max(map(max, none)) == 0
+    assert (min(map(min, none)), max(map(max, none))) == (0, 0), "ReLU takes the rest away"
 
 
 # ---- Shapes ----------------------------------------------------------------------------------------------------------------
