@@ -28,7 +28,7 @@ class ActivationCurves extends HTMLElement {
   #reading = make("p", { class: "note readout", "aria-hidden": "true" });
   /** @type {Plot[]} */ #plots = [];
   /** Where it is pointed at, as an input. @type {number | null} */ #place = null;
-  /** Slow motion: the stage, and of each hidden layer the inputs of one example. @type {{ stage: string, inputs: number[][] } | null} */ #told = null;
+  /** Slow motion: the stage, the network's activation layers, and of each hidden layer the inputs of one example. @type {{ stage: string, functions: string[], inputs: number[][] } | null} */ #told = null;
   /** @type {Redraw | null} */ #redraw = null;
   #resize = new ResizeObserver(() => this.#redraw?.request());
   /** @type {(() => void) | null} */ #stop = null;
@@ -55,12 +55,19 @@ class ActivationCurves extends HTMLElement {
     this.#redraw?.request();
   }
 
-  /** @param {string | null} stage @param {NarratedUpdate} told which may be of a network with another function */
+  /** @param {string | null} stage @param {NarratedUpdate} told */
   narrate(stage, told) {
-    const ours = told.layers.every(({ type }) => type === "dense" || type === this.#figures?.layer);
+    const functions = told.layers.filter(({ type }) => type !== "dense").map(({ type }) => type);
     const inputs = told.layers.filter(({ type }) => type === "dense").slice(0, -1).map(({ outputs }) => /** @type {number[]} */ (outputs.values ?? []));
-    this.#told = stage && ours ? { stage, inputs } : null;
+    this.#told = stage ? { stage, functions, inputs } : null;
     this.#redraw?.request();
+  }
+
+  /** Of the example that is told about, the inputs of each hidden layer at a stage; none where it is of another network. @param {string} stage */
+  #inputsAt(stage) {
+    const told = this.#told, { layer, layers } = /** @type {Figures} */ (this.#figures);
+    const ours = told?.stage === stage && told.inputs.length === layers.length && told.functions.every(type => type === layer);
+    return ours ? told.inputs : [];
   }
 
   /** @param {PointerEvent} event */
@@ -86,7 +93,7 @@ class ActivationCurves extends HTMLElement {
     trace(left, inputs, outputs, { token: "series-1", width: 2.25 });
     trace(right, inputs, slopes, { token: "series-2", width: 2.25 });
     layers.forEach((layer, k) => this.#strip(left, layer, k, half + (k + 1) * STRIP * rem, narrow ? null : right.box.left));
-    if (this.#told?.stage === "backward") this.#mark(right, this.#told.inputs.flat(), input => right.Y(slopes[this.#nearest(input)]));
+    this.#mark(right, this.#inputsAt("backward").flat(), input => right.Y(slopes[this.#nearest(input)]));
     this.#read();
     this.#say();
   }
@@ -128,7 +135,7 @@ class ActivationCurves extends HTMLElement {
       context.fillRect(box.left + i * wide + 0.5, bottom, wide - 1, -Math.max(count ? 1 : 0, count / highest * high));
     });
     rule(context, "edge", [[box.left, bottom], [box.right, bottom]]);
-    if (this.#told?.stage === "forward") this.#mark(plot, this.#told.inputs[k] ?? [], () => bottom - 4 * rem);
+    this.#mark(plot, this.#inputsAt("forward")[k] ?? [], () => bottom - 4 * rem);
     context.textBaseline = "bottom";
     context.textAlign = "right";
     halo(context, integer(k + 1), box.left - 6 * rem, bottom);
