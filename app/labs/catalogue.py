@@ -15,6 +15,7 @@ from app.labs import (
     outliers,
     overfitting,
     representative_data,
+    weights,
 )
 from app.labs.lesson import Lab
 
@@ -29,6 +30,7 @@ ALL: tuple[Lab, ...] = tuple(
             outliers.LAB,
             overfitting.LAB,
             representative_data.LAB,
+            weights.LAB,
         ),
         key=lambda lab: lab.number,
     )
