@@ -91,7 +91,7 @@ class Labs:
             for (name, spec), count in zip(lab.runs(settings).items(), steps, strict=True):
                 ids[name] = str((await self._runs.create(checked(spec), state="paused", owner="lab"))["id"])
                 await self.walk(ids[name], count)
-            runs = await self.look(lab, settings, ids)
+            runs = await self.look(lab, settings, ids, whole=True)
             figures = await self.figures(lab, settings, runs)
         finally:
             for id in ids.values():
@@ -125,6 +125,8 @@ class Labs:
         else:
             held = await self._runs.run_spec(id)
             if steps is None and replace(held, stop=spec.stop) == spec:
+                if command == "open" and lab.plays and run["state"] == "paused":  # because nobody followed it
+                    await self._runs.change(id, RunChanges(state="running"))
                 return id
             goes_on = run["state"] == "running" or (lab.plays and run["state"] in ENDED)
             if steps is not None and run["state"] == "running":
@@ -171,11 +173,20 @@ class Labs:
 
     # ---- What is there -------------------------------------------------------------------------------------------------------
 
-    async def look(self, lab: Lab, settings: Any, ids: Mapping[str, str]) -> dict[str, RunState]:
-        states = await asyncio.gather(*(self._look(lab, settings, name, id) for name, id in ids.items()))
+    async def look(
+        self, lab: Lab, settings: Any, ids: Mapping[str, str], *, whole: bool = False
+    ) -> dict[str, RunState]:
+        """Where each run stands; `whole`: until another look would tell no more."""
+        states = await asyncio.gather(*(self._look(lab, settings, name, id, whole) for name, id in ids.items()))
         return dict(zip(ids, states, strict=True))
 
-    async def _look(self, lab: Lab, settings: Any, name: str, id: str) -> RunState:
+    async def _look(self, lab: Lab, settings: Any, name: str, id: str, whole: bool) -> RunState:
+        state = await self._look_once(lab, settings, name, id)
+        while whole and state.more:
+            state = await self._look_once(lab, settings, name, id)
+        return state
+
+    async def _look_once(self, lab: Lab, settings: Any, name: str, id: str) -> RunState:
         arguments = (settings, name) if lab.look else ()
         for left in reversed(range(ATTEMPTS)):
             try:

@@ -18,6 +18,8 @@ import "../elements/slow-motion.js";
 
 const DRAG_EVERY = 60; // ms between two sendings of a slider that moves
 const LOOK_EVERY = 1000; // ms between two looks at runs that train
+const REST = 10; // times as long as an answer took the page waits at least: a server with a whole class on it answers slower
+const MORE_EVERY = 100; // ms between two that tell more and more
 
 const place = /** @type {HTMLElement} */ (document.getElementById("stream"));
 const { lab = "", elements = "", watch: wanted = "{}" } = document.body.dataset;
@@ -42,7 +44,7 @@ const fed = () => /** @type {Fed[]} */ (all("#stage *").filter(element => elemen
 /** @typedef {Record<string, string>} Values */
 /** Commands that wait for their turn. @type {Values[]} */
 const waiting = [];
-let busy = false, dirty = false, looked = 0;
+let busy = false, dirty = false, looked = 0, took = 0;
 
 /** The form as it is; of two fields with one name the later one counts. @returns {Values} */
 function fields() {
@@ -68,6 +70,7 @@ async function pump() {
     if (!waiting.length) dirty = false;
     looked = performance.now();
     await window.htmx?.ajax("POST", `/labs/${lab}`, { source: place, target: form(), swap: "outerMorph", values: { command: "look", ...fields(), ...command } });
+    took = performance.now() - looked;
   }
   busy = false;
   delete document.body.dataset.sending;
@@ -180,10 +183,10 @@ let followed = "";
 /** The run that an element shows: that of the place where it stands, or the lab's first. @param {Element} element */
 const runOf = element => /** @type {HTMLElement | null} */ (element.closest("[data-run]"))?.dataset.run ?? [...runs.keys()][0];
 
-/** @param {Fed} element @param {string} run @param {PlaneFrame} frame */
 /** Points of its own are something else: those of a loss chart are measurements. @param {Fed} element */
 const drawsPoints = element => "points" in element && !element.metrics;
 
+/** @param {Fed} element @param {string} run @param {PlaneFrame} frame */
 function give(element, run, frame) {
   if (element.frame) element.frame(run, frame);
   else if (run === runOf(element)) element.show?.(frame);
@@ -239,8 +242,13 @@ function follow(ids) {
 const nothing = () => /** @type {Metrics["points"]} */ (/** @type {unknown} */ ({ step: [] }));
 
 setInterval(() => {
-  if (form().dataset.running === "1" && !busy && !document.hidden && performance.now() - looked > LOOK_EVERY) send();
+  if (form().dataset.running === "1" && !busy && !document.hidden && performance.now() - looked > Math.max(LOOK_EVERY, REST * took)) send();
 }, LOOK_EVERY / 4);
+
+/** What is worked out in several looks is asked for again as soon as an answer says that there is more of it. */
+setInterval(() => {
+  if (form().dataset.more === "1" && !busy && !document.hidden) send();
+}, MORE_EVERY);
 
 // ---- Symbols ---------------------------------------------------------------------------------------------------------------------
 

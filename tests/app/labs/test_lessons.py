@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -18,7 +19,7 @@ from app.prose import formula, prose
 from app.services.labs import Labs, at_numbers
 from app.services.runs import Runs as RunsService
 from app.store import runs as rows
-from tests.app.labs.example import Settings, lab, long_figures
+from tests.app.labs.example import Settings, lab, long_figures, look_in_parts
 from tests.app.small_runs import service, until
 
 EXAMPLE = lab(plays=False)
@@ -110,6 +111,22 @@ def test_a_visit_makes_the_runs_and_looks_at_them(tmp_path: Path) -> None:
         assert stepped.verdicts["far"].nearness == 0.5
 
     with_labs(tmp_path, scenario)
+
+
+def test_what_takes_several_looks_is_asked_for_again(tmp_path: Path) -> None:
+    """By a page answer by answer, and by whoever works a state out anew until all is known."""
+    slow = lab(plays=False, look=look_in_parts)
+
+    async def scenario(labs: Labs, _: RunsService) -> None:
+        visit = await labs.visit(slow, Settings(), ids={}, visitor=VISITOR, command="open")
+        assert (visit.runs["all"].seen["looks"], visit.runs["all"].more) == (1, True)
+        assert not replace(visit.runs["all"], state="running").more, "while it trains it is asked once a second anyway"
+        again = await labs.redo(slow, Settings(), "5.5")
+        assert [run.seen["looks"] for run in again.runs.values()] == [3, 3]
+        assert not any(run.more for run in again.runs.values())
+
+    with_labs(tmp_path, scenario)
+
 
 
 def test_only_the_run_whose_spec_changes_begins_again(tmp_path: Path) -> None:
@@ -252,3 +269,23 @@ def test_what_was_solved_stays_solved_for_the_one_who_did(tmp_path: Path) -> Non
         assert await labs.solved(VISITOR) == []
 
     with_labs(tmp_path, scenario)
+
+
+def test_a_run_that_nobody_follows_rests_and_goes_on_when_its_lab_is_opened(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, watch_grace=0.05) as runs:
+            labs, endless = Labs(runs, runs.store), lab(speed=20.0)
+            first = await labs.visit(endless, Settings(), ids={}, visitor=VISITOR, command="open")
+            await labs.visit(endless, Settings(), ids=first.ids, visitor=VISITOR, command="train")
+            stream = await runs.subscribe(first.ids["all"], frozenset({"metrics"}), "w", None)
+            await anext(stream)
+            assert (await runs.get(first.ids["all"]))["state"] == "running"
+            await stream.aclose()  # type: ignore[attr-defined]
+            async with asyncio.timeout(20):
+                while (await runs.get(first.ids["all"]))["state"] != "paused":  # following it would keep it running
+                    await asyncio.sleep(0.01)
+            again = await labs.visit(endless, Settings(), ids=first.ids, visitor=VISITOR, command="open")
+            assert again.runs["all"].state == "running"
+            assert again.runs["all"].step > 0
+
+    asyncio.run(scenario())
