@@ -37,6 +37,11 @@ class RunState:
     seen: Json = field(default_factory=dict)
     """What `Lab.look` answered."""
 
+    @property
+    def more(self) -> bool:
+        """Whether another look would tell more: the last one said so by a `more` that is true, and the run stands still."""
+        return self.state != "running" and bool(self.seen.get("more"))
+
 
 MOST_PARAMETERS = 500
 
@@ -87,7 +92,11 @@ class Task:
 
 
 Look: TypeAlias = Callable[[Trainer, Any, str], Generator[None, None, Json]]
-"""(trainer, settings, name of the run): in portions of at most 30 ms; the trainer is not changed."""
+"""(trainer, settings, name of the run): in portions of at most 30 ms; the trainer is not changed.
+
+What takes longer than a second is told in several looks, each of which answers what is known so far with a true `more`: the
+page asks again at once, and shows how far it is.
+"""
 
 
 def no_runs(_: Any) -> Mapping[str, RunSpec]:

@@ -175,6 +175,7 @@ def page(
         "link": link,
         "at": at,
         "running": running,
+        "more": any(run.more for run in runs.values()),
         "tasks": [(task, mine.get(task.name), visit.verdicts[task.name] if visit else None) for task in lab.tasks],
         "all_labs": ALL,
         "last": LAST,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from weakref import WeakKeyDictionary
 
 from annotated_types import Interval, Len, doc
 
@@ -42,6 +43,16 @@ def runs(settings: Settings) -> Mapping[str, RunSpec]:
 def look(trainer: Trainer, settings: Settings, name: str) -> Generator[None, None, Json]:
     yield
     return {"name": name, "steps": trainer.steps, "batch": settings.batch}
+
+
+_looks: WeakKeyDictionary[Trainer, int] = WeakKeyDictionary()
+
+
+def look_in_parts(trainer: Trainer, settings: Settings, name: str) -> Generator[None, None, Json]:  # noqa: ARG001
+    """Three looks tell all."""
+    _looks[trainer] = _looks.get(trainer, 0) + 1
+    yield
+    return {"looks": _looks[trainer], "more": _looks[trainer] < 3}
 
 
 def figures(settings: Settings, runs: Runs) -> Json:
