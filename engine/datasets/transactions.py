@@ -170,12 +170,13 @@ class Month:
 
     def _inputs(self, chosen: Chosen, out: Array | None = None) -> Array:
         inputs: Array = np.empty((len(TRANSACTION_COLUMNS), len(chosen)), np.float32) if out is None else out
-        is_fraud = self.labels[chosen] == 1
-        inputs[:, is_fraud] = self.fraud_inputs[:, self.frauds.searchsorted(chosen[is_fraud])]
-        of_chunk = np.where(is_fraud, -1, chosen // CHUNK)
+        frauds, of_chunk = np.flatnonzero(self.labels[chosen]), chosen // CHUNK
+        of_chunk[frauds] = -1
         for number in set(of_chunk.tolist()) - {-1}:
             here = np.flatnonzero(of_chunk == number)
-            inputs[:, here] = honest_chunk(self.seed, self.number, number)[:, chosen[here] - number * CHUNK]
+            inputs[:, here] = honest_chunk(self.seed, self.number, number).take(chosen[here] - number * CHUNK, axis=1)
+        if len(frauds):
+            inputs[:, frauds] = self.fraud_inputs.take(self.frauds.searchsorted(chosen[frauds]), axis=1)
         return inputs
 
 
