@@ -16,6 +16,7 @@ from app.labs import (
     overfitting,
     representative_data,
     weights,
+    unbalanced_data,
 )
 from app.labs.lesson import Lab
 
@@ -32,6 +33,7 @@ ALL: tuple[Lab, ...] = tuple(
             representative_data.LAB,
             weights.LAB,
         ),
+            unbalanced_data.LAB,
         key=lambda lab: lab.number,
     )
 )
