@@ -140,7 +140,7 @@ def figures(settings: Settings, runs: Runs) -> Json:
         "share": lesson.SLOW,
         "away": float(abs(shape.slopes - lesson.curve("logistic").outputs).max()),
         "layers": _seen(runs, run)["layers"],
-        "racing": {run: NAMES[function] for run, function in racing.items()},
+        "titles": {run: NAMES[function] for run, function in racing.items()},
         "slopes_of": {
             NAMES[function]: [layer["slope"] for layer in _seen(runs, run)["layers"]]
             for run, function in racing.items()

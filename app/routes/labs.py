@@ -156,7 +156,7 @@ def page(
 ) -> dict[str, Any]:
     """Everything that a lab's template shows."""
     place = ALL.index(lab)
-    runs = visit.runs if visit else {name: RunState() for name in lab.runs(settings)}
+    runs = visit.runs if visit else {name: RunState() for name in lab.runs(lab.settings())}
     running = any(run.state == "running" for run in runs.values())
     done = visit.at if visit and any(run.step for run in runs.values()) else at
     shown, link = address(lab, settings, "" if running else done), address(lab, settings, done)

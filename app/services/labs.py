@@ -85,11 +85,12 @@ class Labs:
 
     async def redo(self, lab: Lab, settings: Any, at: str, visitor: str | None = None) -> Visit:
         """A state of a lab, computed anew from its settings and its updates, on runs of its own that are deleted again."""
-        steps = at_numbers(at, len(lab.runs(settings))) if at else [0] * len(lab.runs(settings))
+        wanted = await specs_of(lab, settings)
+        steps = at_numbers(at, len(wanted)) if at else [0] * len(wanted)
         ids: dict[str, str] = {}
         try:
-            for (name, spec), count in zip(lab.runs(settings).items(), steps, strict=True):
-                ids[name] = str((await self._runs.create(checked(spec), state="paused", owner="lab"))["id"])
+            for (name, spec), count in zip(wanted.items(), steps, strict=True):
+                ids[name] = str((await self._runs.create(spec, state="paused", owner="lab"))["id"])
                 await self.walk(ids[name], count)
             runs = await self.look(lab, settings, ids, whole=True)
             figures = await self.figures(lab, settings, runs)
@@ -105,7 +106,7 @@ class Labs:
         self, lab: Lab, settings: Any, ids: Mapping[str, str], *, command: Command, at: str
     ) -> dict[str, str]:
         """Every run of the lab with the spec that the settings want; one whose spec is another begins again with it."""
-        wanted = {name: checked(spec) for name, spec in lab.runs(settings).items()}
+        wanted = await specs_of(lab, settings)
         steps = at_numbers(at, len(wanted)) if command == "open" and at else None
         return {
             name: await self._equip(lab, spec, ids.get(name), command, None if steps is None else steps[place])
@@ -229,6 +230,11 @@ class Labs:
     async def forget(self, visitor: str, lab: Lab | None = None) -> None:
         """As if nothing had been solved, in one lab or in all."""
         await self._store.call(rows.forget, visitor, lab.name if lab else None)
+
+
+async def specs_of(lab: Lab, settings: Any) -> dict[str, RunSpec]:
+    """What the lab's runs are made of; in a thread, since written-out weights may be worked out with NumPy."""
+    return await asyncio.to_thread(lambda: {name: checked(spec) for name, spec in lab.runs(settings).items()})
 
 
 def check(lab: Lab, settings: Any, figures: Json, runs: Mapping[str, RunState]) -> dict[str, Verdict]:

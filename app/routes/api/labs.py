@@ -71,7 +71,7 @@ async def check_lab(labs: LabsService, name: LabName, body: LabStateBody) -> Res
     """Computed anew from settings and updates: its runs are trained from their beginning, then deleted."""
     lab = found(name)
     settings = settings_of(lab, body.settings)
-    runs = len(lab.runs(settings))
+    runs = len(lab.runs(lab.settings()))
     if body.at and len(body.at) != runs:
         raise Unprocessable(f"This lab has {runs} runs; “at” needs a number for each.", field="/at")
     visit = await labs.redo(lab, settings, ".".join(map(str, body.at)))
