@@ -191,10 +191,10 @@ class LiveRun:
                 self._diverge(error)
                 raise ConflictError(str(error)) from None
             self.recorder.add(self.trainer, result, started)
-            self.recorder.note_single_step(self.trainer, result)
             yield
             if self.state not in STEPPABLE:
                 raise ConflictError(refusal("Taking further single updates", self.state))
+        self.recorder.note_single_step(self.trainer, result)  # measuring takes longer than a small network's update
         self.save()
         self.flush()
         self.draw_all()
