@@ -12,11 +12,12 @@ from app.labs import (
     dense_and_convolutional,
     gradient,
     loss,
+    minibatches,
     outliers,
     overfitting,
     representative_data,
-    weights,
     unbalanced_data,
+    weights,
 )
 from app.labs.lesson import Lab
 
@@ -28,12 +29,14 @@ ALL: tuple[Lab, ...] = tuple(
             dense_and_convolutional.LAB,
             gradient.LAB,
             loss.LAB,
+            minibatches.LAB,
             outliers.LAB,
             overfitting.LAB,
             representative_data.LAB,
+            unbalanced_data.LAB,
             weights.LAB,
         ),
-            unbalanced_data.LAB,
+        unbalanced_data.LAB,
         key=lambda lab: lab.number,
     )
 )

@@ -7,7 +7,7 @@ Slide: "Batch".
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -67,23 +67,33 @@ def loss_over_all(trainer: Trainer) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The loss over all points after so many updates, from none to as many as the run has made."""
+    """The loss over all points after so many updates, from none to as many as the run has made, and how long those take."""
 
     steps: list[int]
     losses: list[float | None]
+    seconds: float
 
 
-def measured(trainer: Trainer) -> Generator[None, None, Curve]:
-    """The run's curve, by training it again: it is what its spec makes it. `trainer` stays as it is; yields now and then."""
+def measured(trainer: Trainer, clock: Callable[[], float]) -> Generator[None, None, Curve]:
+    """The run's curve, by training it again: it is what its spec makes it. `trainer` stays as it is; yields now and then.
+
+    Where it stops to be measured so often, its time would be that of the stops: it is trained once more without any.
+    clock: seconds as a float, best those of the processor.
+    """
     again = Trainer(trainer.spec, trainer.dataset)
     every = max(1, updates(trainer.spec.batch_size) // PLACES)
-    curve = Curve([0], [loss_over_all(again)])
+    steps, losses = [0], [loss_over_all(again)]
     while again.steps < trainer.steps:
         again.advance(min(every, trainer.steps - again.steps))
-        curve.steps.append(again.steps)
-        curve.losses.append(loss_over_all(again))
+        steps.append(again.steps)
+        losses.append(loss_over_all(again))
         yield
-    return curve
+    timed, seconds = Trainer(trainer.spec, trainer.dataset, clock=clock), 0.0
+    while timed.steps < trainer.steps:
+        result = timed.advance(min(PORTION, trainer.steps - timed.steps))
+        seconds += result.forward_seconds + result.backward_seconds
+        yield
+    return Curve(steps, losses, seconds)
 
 
 _known: dict[RunSpec, float | None] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Generator
 from dataclasses import replace
@@ -71,8 +72,9 @@ def test_a_curve_is_the_loss_of_the_run_at_each_place() -> None:
     spec = racer(16, 0.3, 1)
     run = raced(spec, 100)
     before = run.network.parameters.copy()
-    curve = finished(measured(run))
+    curve = finished(measured(run, itertools.count().__next__))
     assert curve.steps == [0, *range(3, 100, 3), 100]
+    assert curve.seconds == 1, "two looks at the clock, before and after"
     for place in (1, 10, len(curve.steps) - 1):
         assert curve.losses[place] == loss_over_all(raced(spec, curve.steps[place]))
     assert run.steps == 100
@@ -80,7 +82,7 @@ def test_a_curve_is_the_loss_of_the_run_at_each_place() -> None:
 
 
 def test_batch_descent_is_measured_at_each_of_its_few_updates() -> None:
-    assert finished(measured(raced(racer(EXAMPLES, 0.3, 1)))).steps == list(range(PASSES + 1))
+    assert finished(measured(raced(racer(EXAMPLES, 0.3, 1)), float)).steps == list(range(PASSES + 1))
 
 
 def test_a_cell_of_the_table_is_where_that_race_ends(monkeypatch: pytest.MonkeyPatch) -> None:
