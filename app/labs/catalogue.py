@@ -36,7 +36,6 @@ ALL: tuple[Lab, ...] = tuple(
             unbalanced_data.LAB,
             weights.LAB,
         ),
-        unbalanced_data.LAB,
         key=lambda lab: lab.number,
     )
 )
