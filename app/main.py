@@ -72,7 +72,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         app.state.runs = service
         app.state.labs = Labs(service, service.store)
         app.state.miniatures = Miniatures(service)
-        app.state.reports = Reports(app.state.labs)
+        app.state.reports = Reports(app.state.labs, service)
         app.state.verification = Verification(app.state.labs, settings.limits)
         app.state.drawings = Drawings(service.store, settings.limits)
         await service.start()

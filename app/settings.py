@@ -45,7 +45,7 @@ class Limits:
     report_bytes: Annotated[int, doc("Bytes in a report of the labs, its pictures included.")] = 12 * 2**20
     reports_bytes: Annotated[int, doc("Bytes in all reports that are verified together.")] = 96 * 2**20
     claims: Annotated[int, doc("Solved tasks and states that are verified together.")] = 1_000
-    verification_seconds: Annotated[float, doc("Seconds that it may take to compute one of them again.")] = 60.0
+    verification_seconds: Annotated[float, doc("Seconds that it may take to compute one of them again.")] = 180.0
     verifications_seconds: Annotated[float, doc("Seconds after which no further one is begun.")] = 1_800.0
     json_depth: Annotated[int, doc("How deeply lists and objects may be nested in a request.")] = 32
     name_characters: Annotated[int, doc("Characters in the name of a run.")] = MAX_NAME_CHARACTERS

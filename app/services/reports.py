@@ -13,17 +13,23 @@ A page or a program can check it: settings and updates are all that a state of a
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
+from app.errors import Unprocessable
 from app.labs.catalogue import ALL
 from app.labs.lesson import Json, Lab, RunState
 from app.labs.settings import read, texts
 from app.services.labs import Labs, address, at_text
 from app.services.live import utc_now
+from app.services.runs import Runs
 from app.store.solved import Solved
+from engine.specs import RunSpec
+from engine.validation import checked
 
 FORMAT = "nabla-report"
 VERSION = 1
@@ -32,8 +38,8 @@ VERSION = 1
 class Reports:
     """Made of what the labs know; nothing is kept."""
 
-    def __init__(self, labs: Labs) -> None:
-        self._labs = labs
+    def __init__(self, labs: Labs, runs: Runs) -> None:
+        self._labs, self._runs = labs, runs
 
     async def of_all(self, visitor: str | None, student: str) -> Json:
         """All labs, and what this visitor has solved in them."""
@@ -53,14 +59,23 @@ class Reports:
     ) -> Json:
         """One lab in the state that its runs `ids` are in; without them they are trained to `at` anew."""
         solved = await self._labs.solved(visitor)
+        specs = await asyncio.to_thread(lab.runs, settings)
         if ids or not lab.trains:
-            runs = await self._labs.look(lab, settings, ids)
+            await self._check(ids, specs)
+            runs = await self._labs.look(lab, settings, ids, whole=True)
             figures = await self._labs.figures(lab, settings, runs)
         else:
             visit = await self._labs.redo(lab, settings, at)
             runs, figures = dict(visit.runs), visit.figures
-        state = {**state_of(lab, settings, runs, figures), "pictures": list(pictures)}
+        state = {**state_of(lab, settings, specs, runs, figures), "pictures": list(pictures)}
         return report(student, [{**section(lab, solved), "state": state}])
+
+    async def _check(self, ids: Mapping[str, str], specs: Mapping[str, RunSpec]) -> None:
+        """Raises Unprocessable unless these are the lab's runs with these settings."""
+        for name, spec in specs.items():
+            held = await self._runs.run_spec(ids[name]) if name in ids else None
+            if len(ids) != len(specs) or held is None or replace(held, stop=spec.stop) != checked(spec):
+                raise Unprocessable(f"There is no run “{name}” of this lab with these settings.", field="/runs")
 
 
 def report(student: str, labs: list[Json]) -> Json:
@@ -93,8 +108,9 @@ def task_of(lab: Lab, name: str, question: str, solved: Solved | None) -> Json:
     }
 
 
-def state_of(lab: Lab, settings: Any, runs: Mapping[str, RunState], figures: Json) -> Json:
-    seeds = {name: spec.seed for name, spec in lab.runs(settings).items()}
+def state_of(
+    lab: Lab, settings: Any, specs: Mapping[str, RunSpec], runs: Mapping[str, RunState], figures: Json
+) -> Json:
     return {
         "page": address(lab, settings, at_text(runs)),
         "settings": texts(settings),
@@ -102,10 +118,12 @@ def state_of(lab: Lab, settings: Any, runs: Mapping[str, RunState], figures: Jso
         "runs": [
             {
                 "name": name,
-                "seed": seeds.get(name),
+                "seed": specs[name].seed,
                 "updates": run.step,
                 "examples": run.examples,
-                "metrics": {key: value for key, value in run.metrics.items() if value is not None and math.isfinite(value)},
+                "metrics": {
+                    key: value for key, value in run.metrics.items() if value is not None and math.isfinite(value)
+                },
             }
             for name, run in runs.items()
         ],

@@ -291,7 +291,7 @@ def app_with(runs: RunsDouble | None = None, **limits: Any) -> Nabla:
     store = DatabaseDouble()
     app.state.labs = Labs(app.state.runs, store)
     app.state.drawings = Drawings(store, app.state.settings.limits)
-    app.state.reports = Reports(app.state.labs)
+    app.state.reports = Reports(app.state.labs, app.state.runs)
     app.state.verification = Verification(app.state.labs, app.state.settings.limits)
     return app
 

@@ -36,9 +36,19 @@ async function save(format) {
   }
 }
 
+const form = () => /** @type {HTMLElement} */ (document.getElementById("lab"));
+
+/** Runs that train are paused, so that pictures and figures are of the same update. */
+async function standing() {
+  if (form().dataset.running !== "1") return;
+  all('[data-command="toggle"]')[0]?.click();
+  for (let tries = 0; tries < 100 && (form().dataset.running === "1" || document.body.dataset.sending); tries++) await new Promise(done => setTimeout(done, 50));
+}
+
 /** @param {string} lab @param {string} format @param {string} name @returns {Promise<Blob>} */
 async function ofLab(lab, format, name) {
-  const { settings = "{}", runs = "" } = /** @type {HTMLElement} */ (document.getElementById("lab")).dataset;
+  await standing();
+  const { settings = "{}", runs = "" } = form().dataset;
   const ids = Object.fromEntries(runs.split(",").filter(Boolean).map(pair => pair.split(":")));
   const body = { student: name, settings: JSON.parse(settings), runs: ids, pictures: await pictures() };
   return fetched(`/api/labs/${lab}/report?format=${format}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
@@ -79,6 +89,9 @@ function labelOf(owner, part) {
   return (named?.getAttribute("aria-label") || caption || document.title).slice(0, 1000);
 }
 
+/** Pictures stand on the page's own paper, which may be dark. */
+const background = () => getComputedStyle(document.body).backgroundColor;
+
 /** Canvases of one element as they lie above each other. @param {HTMLCanvasElement[]} canvases */
 function together(canvases) {
   const boxes = canvases.map(canvas => canvas.getBoundingClientRect());
@@ -87,7 +100,7 @@ function together(canvases) {
   const scale = Math.min(devicePixelRatio || 1, WIDEST / width);
   const whole = make("canvas", { width: Math.round(width * scale), height: Math.round(height * scale) });
   const context = /** @type {CanvasRenderingContext2D} */ (whole.getContext("2d"));
-  context.fillStyle = getComputedStyle(document.body).backgroundColor;
+  context.fillStyle = background();
   context.fillRect(0, 0, whole.width, whole.height);
   canvases.forEach((canvas, k) => {
     context.imageSmoothingEnabled = getComputedStyle(canvas).imageRendering !== "pixelated";
@@ -106,6 +119,9 @@ function written(svg) {
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   copy.setAttribute("width", String(svg.clientWidth));
   copy.setAttribute("height", String(svg.clientHeight));
+  const paper = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  for (const [name, value] of Object.entries({ x: "-100%", y: "-100%", width: "300%", height: "300%", fill: background() })) paper.setAttribute(name, value);
+  copy.prepend(paper);
   const bytes = new TextEncoder().encode(new XMLSerializer().serializeToString(copy));
   return `data:image/svg+xml;base64,${btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""))}`;
 }

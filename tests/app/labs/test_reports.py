@@ -24,7 +24,7 @@ from app.services.reports import Reports
 from app.services.verification import Outcome, Verification, first_difference, read_report
 from app.settings import Limits
 from tests.app.labs.example import Settings, lab
-from tests.app.small_runs import service
+from tests.app.small_runs import service, small
 
 VISITOR = "v" * 32
 LIMITS = Limits()
@@ -54,7 +54,7 @@ async def solved_report(labs: Labs, example: Lab, updates: int = 20) -> dict[str
     opened = await labs.visit(example, settings, ids={}, visitor=VISITOR, command="open")
     visit = await labs.visit(example, settings, ids=opened.ids, visitor=VISITOR, command="step", count=updates)
     picture = {"label": "A line.", "image": "data:image/png;base64,AAAA"}
-    return await Reports(labs).of_lab(
+    return await Reports(labs, labs._runs).of_lab(
         example, settings, ids=visit.ids, at="", pictures=[picture], visitor=VISITOR, student="Ada <b>"
     )
 
@@ -98,25 +98,43 @@ def test_what_was_saved_holds_when_it_is_computed_again(tmp_path: Path, example:
 
 def test_all_labs_are_saved_with_what_solved_their_tasks(tmp_path: Path, example: Lab) -> None:
     async def work(labs: Labs) -> None:
-        before = await Reports(labs).of_all(VISITOR, "")
+        before = await Reports(labs, labs._runs).of_all(VISITOR, "")
         assert [task["solved"] for task in before["labs"][0]["tasks"]] == [False]
         assert await outcomes(labs, written(before)) == []
         await solved_report(labs, example)
-        after = await Reports(labs).of_all(VISITOR, "")
+        after = await Reports(labs, labs._runs).of_all(VISITOR, "")
         assert after["labs"][0]["state"] is None
         (task,) = await outcomes(labs, written(after))
         assert task.verdict == "holds"
-        assert (await Reports(labs).of_all(None, ""))["labs"][0]["tasks"][0]["solved"] is False
+        assert (await Reports(labs, labs._runs).of_all(None, ""))["labs"][0]["tasks"][0]["solved"] is False
 
     scenario(tmp_path, work)
 
 
 def test_a_lab_without_its_runs_at_hand_is_trained_to_where_it_is_to_be_saved(tmp_path: Path, example: Lab) -> None:
     async def work(labs: Labs) -> None:
-        report = await Reports(labs).of_lab(
+        report = await Reports(labs, labs._runs).of_lab(
             example, Settings(), ids={}, at="3.4", pictures=[], visitor=None, student=""
         )
         assert [run["updates"] for run in report["labs"][0]["state"]["runs"]] == [3, 4]
+
+    scenario(tmp_path, work)
+
+
+def test_only_the_labs_own_runs_are_saved(tmp_path: Path, example: Lab) -> None:
+    async def work(labs: Labs) -> None:
+        opened = await labs.visit(example, Settings(), ids={}, visitor=VISITOR, command="open")
+        strange = (await labs._runs.create(small(), state="paused"))["id"]
+        for settings, ids in (
+            (Settings(learning_rate=0.02), opened.ids),
+            (Settings(), {**opened.ids, "all": strange}),
+            (Settings(), {**opened.ids, "more": strange}),
+            (Settings(), {"all": opened.ids["all"]}),
+        ):
+            with pytest.raises(Unprocessable, match="There is no run"):
+                await Reports(labs, labs._runs).of_lab(
+                    example, settings, ids=ids, at="", pictures=[], visitor=None, student=""
+                )
 
     scenario(tmp_path, work)
 
@@ -246,7 +264,9 @@ def test_a_lab_without_runs_is_saved_and_holds(tmp_path: Path) -> None:
         real = LABS["convolution"]
         settings = replace(real.settings(), kernel=(1.0, -2.0, 1.0))
         await labs.visit(real, settings, ids={}, visitor=VISITOR)
-        report = await Reports(labs).of_lab(real, settings, ids={}, at="", pictures=[], visitor=VISITOR, student="")
+        report = await Reports(labs, labs._runs).of_lab(
+            real, settings, ids={}, at="", pictures=[], visitor=VISITOR, student=""
+        )
         body = bytes(file_of(report, real.name, "html").body)
         assert [outcome.verdict for outcome in await outcomes(labs, body)] == ["holds", "holds"]
 
