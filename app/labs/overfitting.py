@@ -65,7 +65,7 @@ def look(trainer: Trainer, _: Settings, name: str) -> Generator[None, None, Json
     if name != "network":
         return {}
     beside = overfitting.beside(trainer.spec)
-    while beside.reached + overfitting.EVERY <= trainer.steps:
+    while beside.next <= trainer.steps:
         beside.advance()
         if beside.reached % YIELD_EVERY == 0:
             yield
@@ -179,9 +179,16 @@ def _network(settings: Settings, spec: RunSpec, run: RunState) -> tuple[Json, Js
         "patience": settings.patience,
         "lowest": lowest,
         "lowest_step": run.seen.get("step"),
+        "waited": waited(run),
         "worse": held_out / lowest if held_out is not None and lowest else None,
         "chance": LOWEST_POSSIBLE,
     }, plot
+
+
+def waited(run: RunState) -> int:
+    """Measurements without a lower loss on the points held out."""
+    lowest = run.seen.get("step", run.step)
+    return overfitting.measurements(run.step) - overfitting.measurements(lowest)
 
 
 # ---- Words -----------------------------------------------------------------------------------------------------------------
@@ -241,24 +248,22 @@ def check_stop(settings: Settings, f: Json, runs: Runs) -> Verdict:
     if settings.units < ENOUGH_UNITS or settings.points != FEW_POINTS or settings.l2:
         return Verdict(False, 0.0, f"Keep {FEW_POINTS} points, {ENOUGH_UNITS} units or more, and no decay.")
     if not settings.patience:
-        return Verdict(False, 0.1, "It trains without end; give it a patience.")
-    return _judged(f, runs, stopped_early=True)
+        return Verdict(False, 0.1, "It trains to the last update; give it a patience.")
+    return _judged(f, runs, f["network"]["waited"] == settings.patience)
 
 
 def check_brake(settings: Settings, f: Json, runs: Runs) -> Verdict:
     if settings.units < ENOUGH_UNITS or settings.patience:
         return Verdict(False, 0.0, f"Keep {ENOUGH_UNITS} units or more, and a patience of 0.")
-    return _judged(f, runs, stopped_early=False)
+    return _judged(f, runs, "network" in runs and runs["network"].step >= UPDATES)
 
 
-def _judged(f: Json, runs: Runs, *, stopped_early: bool) -> Verdict:
+def _judged(f: Json, runs: Runs, ended: bool) -> Verdict:
     """Of a network that has come to its end, early or not."""
-    run, loss = runs.get("network"), f["network"]["held_out"]
-    if run is None or run.state != "finished" or loss is None:
+    loss = f["network"]["held_out"]
+    if not ended or loss is None:
         return Verdict(False, 0.2, "Let it train to its end.")
-    if stopped_early != (run.step < UPDATES):
-        return Verdict(False, 0.3, f"It ended at update {fixed(run.step, 0)}.")
-    said = f"It ended at update {fixed(run.step, 0)} with a held-out loss of {significant(loss)}."
+    said = f"It ended at update {fixed(runs['network'].step, 0)} with a held-out loss of {significant(loss)}."
     return Verdict(loss < GOOD, min(1.0, GOOD / loss), said)
 
 

@@ -23,18 +23,19 @@ NOISE = 0.15
 LOWEST_POSSIBLE = (2 * NOISE) ** 2
 """The variance of the noise: sin x itself, which knows all but chance, has this loss on points held out."""
 HELD_OUT = 200
-EVERY = 10
-"""Updates between two measurements of the loss on points held out."""
+OFTEN, SELDOM, EARLY = 10, 100, 1_000
+"""The loss on points held out is measured every 10 updates, and after update 1,000 every 100: as runs of points are."""
 
 
 def run(points: int, units: int, l2: float, patience: int, seed: int) -> RunSpec:
     """`points` to train on, all of them in each update; at most 200 held out, but no more than nine times as many.
 
-    `patience`: it stops after so many measurements without a lower loss on the points held out; 0: it never does.
+    `patience`: it stops after so many measurements without a lower loss on the points held out; 0: it never does. The
+    run's name tells it: one that stops elsewhere is another run.
     """
     total = points + min(HELD_OUT, 9 * points)
     return RunSpec(
-        name="Overfitting",
+        name=f"Overfitting, patience {patience}",
         dataset=CurveSpec(kind="sine", points=total, noise=NOISE, train_share=points / total, seed=seed),
         network=(Dense(units=units), Tanh(), Dense(units=1)),
         loss="mean_squared_error",
@@ -71,7 +72,7 @@ class Lowest:
 class Beside:
     """Trains beside a run, from the same spec, which makes the same weights, and keeps where the loss held out was lowest.
 
-    It measures at updates 0, 10, 20, … and is as far as `reached`.
+    It is as far as `reached`, a measurement.
     """
 
     def __init__(self, spec: RunSpec) -> None:
@@ -84,9 +85,14 @@ class Beside:
     def reached(self) -> int:
         return self._trainer.steps
 
+    @property
+    def next(self) -> int:
+        """The update of the next measurement."""
+        return self.reached + (OFTEN if self.reached < EARLY else SELDOM)
+
     def advance(self) -> None:
         """To the next measurement."""
-        self._trainer.advance(EVERY)
+        self._trainer.advance(self.next - self.reached)
         self._measure()
 
     def lowest(self, step: int) -> Lowest:
@@ -98,6 +104,11 @@ class Beside:
         loss, _ = trainer.loss.loss_and_gradient(trainer.network.logits(held_out.look(slice(None))), held_out.labels)
         if not self._lowest or loss < self._lowest[-1].loss:
             self._lowest.append(Lowest(trainer.steps, loss, tuple(map(float, trainer.network.parameters))))
+
+
+def measurements(step: int) -> int:
+    """How many there are after update 0 and up to `step`."""
+    return min(step, EARLY) // OFTEN + max(0, step - EARLY) // SELDOM
 
 
 @lru_cache(maxsize=8)

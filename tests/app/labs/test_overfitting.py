@@ -11,9 +11,10 @@ import pytest
 
 from app.labs.lesson import Json, RunState, Verdict
 from app.labs.overfitting import GOOD, LAB, Settings, figures, look, runs
+from app.workers.point_recorder import point_interval
 from engine.datasets.points import points_dataset
 from engine.evaluation import evaluate
-from engine.lessons.overfitting import UPDATES
+from engine.lessons.overfitting import UPDATES, Beside, measurements
 from engine.trainer import Trainer
 
 OPENED = Settings()
@@ -35,12 +36,10 @@ def trained(settings: Settings, updates: int) -> dict[str, RunState]:
     if updates:
         network.advance(updates)
         sales.advance(min(updates, 1_000))
-    ended = updates == UPDATES or settings.patience
     losses = {f"{split}_loss": evaluate(network, split).loss for split in ("train", "test")}
     return {
         "network": RunState(
             step=updates,
-            state="finished" if ended else "running",
             metrics=losses,
             parameters=_parameters(network),
             seen=returned(look(network, settings, "network")),
@@ -119,13 +118,23 @@ def test_ways_round_a_task_do_not_solve_it(task: str, settings: Settings, update
     assert 0 <= found.nearness < 1
 
 
-def test_a_run_that_goes_on_is_not_judged_yet() -> None:
+@pytest.mark.parametrize("updates", [720, 740])
+def test_a_run_that_goes_on_is_not_judged_yet(updates: int) -> None:
     settings = replace(OPENED, patience=10)
-    states = trained(settings, 730)
-    going = states | {"network": replace(states["network"], state="running")}
-    (task,) = (one for one in LAB.tasks if one.name == "early-stopping")
-    assert (states["network"].metrics["test_loss"] or 1) < GOOD
-    assert not task.check(settings, figures(settings, going), going).solved
+    assert (trained(settings, updates)["network"].metrics["test_loss"] or 1) < GOOD
+    assert not verdict("early-stopping", settings, updates).solved
+
+
+def test_it_is_measured_when_runs_of_points_are() -> None:
+    """So that patience ends a run where the lab says."""
+    points = [step for step in range(1, UPDATES + 1) if step % point_interval(step) == 0]
+    assert [measurements(step) for step in points] == list(range(1, len(points) + 1))
+    beside = Beside(runs(replace(OPENED, units=1))["network"])
+    walked = []
+    while beside.next <= UPDATES:
+        walked.append(beside.next)
+        beside.advance()
+    assert walked == points
 
 
 def test_what_is_seen_is_the_lowest_so_far_however_it_is_looked_at() -> None:
