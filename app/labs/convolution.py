@@ -8,10 +8,9 @@ from typing import Annotated, Literal, TypeAlias
 from annotated_types import Interval, Len, doc
 
 from app.labs.lesson import Formula, Json, Lab, Part, Runs, Task, Verdict
-from engine.lessons.convolution import FRAME, framed, over_digit, over_row
+from engine.lessons.convolution import DRAWING_LETTERS, FRAME, SIDE, digit, drawing, framed, over_digit, over_row
 
 ROW = 7
-SIDE = 28
 NOTHING = 1e-9
 """Answers below this are zero: what is left of sums of decimals."""
 
@@ -31,6 +30,9 @@ class Settings:
     )  # fmt: skip
     place: Annotated[int, Interval(ge=0, le=ROW + 1), doc("Which response is worked out in figures.")] = 2
     digit: Annotated[int, Interval(ge=0, le=9_999), doc("Which of the 10,000 test digits is looked at.")] = 0
+    drawing: Annotated[
+        str, Len(0, DRAWING_LETTERS), doc("Your own drawing in the place of the test digit, 28×28 pixels in 16 shades.")
+    ] = ""
     size: Annotated[Literal["3", "5"], doc("Height and width of the kernel.")] = "3"
     weights: Annotated[
         tuple[Number, ...],
@@ -73,9 +75,13 @@ def _row(settings: Settings) -> Json:
 
 
 def _digit(settings: Settings) -> Json:
-    seen = over_digit(settings.digit, settings.weights, int(settings.size), settings.stride, settings.padding)
+    """Of one's own drawing, if there is one; that has no `label`."""
+    picture, label = drawing(settings.drawing), None
+    if picture is None:
+        picture, label = digit(settings.digit)
+    seen = over_digit(picture, settings.weights, int(settings.size), settings.stride, settings.padding)
     last = len(seen["response"]) - 1
-    return seen | {"down": min(settings.down, last), "across": min(settings.across, last)}
+    return seen | {"label": label} | {"down": min(settings.down, last), "across": min(settings.across, last)}
 
 
 def written(value: float) -> str:

@@ -7,6 +7,7 @@ present in convolutional layers"). All of it in float64, so that a sum of short 
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from functools import cache
 from math import prod
@@ -93,20 +94,18 @@ def over_row(row: Sequence[float], kernel: Sequence[float], stride: int, padding
     }
 
 
-def over_digit(index: int, weights: Sequence[float], size: int, stride: int, padding: int) -> dict[str, Any]:
-    """A kernel over a test digit, as plain JSON; `weights` are those of `framed`.
+def over_digit(picture: Kernel, weights: Sequence[float], size: int, stride: int, padding: int) -> dict[str, Any]:
+    """A kernel over a picture (28, 28), as plain JSON; `weights` are those of `framed`.
 
     difference: the largest between the response and the dense matrix times the picture; kept: how many weights of that
     matrix are not zero; lying, standing: the strongest answers to a stroke one pixel wide.
     """
     kernel = unframed(weights, size)
-    picture, label = digit(index)
     layer = sliding(kernel, picture.shape, stride, padding)
     answers = response(layer, picture)
     matrix = dense_matrix(layer)
     lying, standing = (float(np.abs(response(sliding(kernel, line.shape, 1, 0), line)).max()) for line in strokes())
     return {
-        "label": label,
         "ink": picture.tolist(),
         "kernel": kernel.tolist(),
         "kernels": {name: framed(name, size) for name in KERNELS[size]},
@@ -168,6 +167,23 @@ def digit(index: int) -> tuple[Kernel, int]:
     """A test digit (28, 28), ink from 0 to 1 in whole hundredths, so that the figures printed are all there is; its label."""
     test = load_mnist().test
     return np.round(test.images[index] / 255, 2), int(test.labels[index])
+
+
+SIDE, SHADES = 28, 15
+"""Of a drawing: pixels each way, and steps from paper to full ink."""
+DRAWING_LETTERS = 4 * -(-SIDE * SIDE // 2 // 3)
+"""Letters of base64 that it takes, two pixels a byte."""
+
+
+def drawing(text: str) -> Kernel | None:
+    """A drawing (28, 28), as `digit` gives them, out of base64, row by row, the left one of two pixels first; None if it is none."""
+    try:
+        packed = np.frombuffer(b64decode(text, validate=True), np.uint8)
+    except ValueError:
+        return None
+    if packed.size != SIDE * SIDE // 2:
+        return None
+    return np.round(np.stack([packed >> 4, packed & 15], axis=1).reshape(SIDE, SIDE) / SHADES, 2)
 
 
 def strokes(across: int = 9) -> tuple[Kernel, Kernel]:

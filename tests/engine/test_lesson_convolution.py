@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,17 @@ import pytest
 
 from engine.arrays import Array
 from engine.layers import Convolution, Convolution1D, WeightedLayer
-from engine.lessons.convolution import KERNELS, dense_matrix, digit, fully_connected, response, sliding, strokes
+from engine.lessons.convolution import (
+    DRAWING_LETTERS,
+    KERNELS,
+    dense_matrix,
+    digit,
+    drawing,
+    fully_connected,
+    response,
+    sliding,
+    strokes,
+)
 
 Pair = tuple[int, int]
 
@@ -97,3 +108,15 @@ def test_strokes_lie_and_stand() -> None:
     lying, standing = strokes()
     assert lying.sum(axis=1).tolist() == [0, 0, 0, 0, 9, 0, 0, 0, 0]
     assert np.array_equal(standing, lying.T)
+
+
+def test_a_drawing_is_two_pixels_a_byte() -> None:
+    text = b64encode(bytes([0x0F, 0x30]) + bytes(390)).decode()
+    assert len(text) == DRAWING_LETTERS
+    picture = drawing(text)
+    assert picture is not None
+    assert picture.shape == (28, 28)
+    assert picture[0, :4].tolist() == [0, 1, 0.2, 0]
+    assert picture[1:].sum() == 0
+    for other in ("", text[:-4], text + "AAAA", "no letters of base64"):
+        assert drawing(other) is None

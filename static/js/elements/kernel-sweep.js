@@ -10,19 +10,23 @@
  *   input[data-list]        one number of a list of settings
  *   [data-sum] [data-limit] the answer in figures, the end of its colours; table[data-draw=products] what it is the sum of
  *   [data-sweep]            lets the kernel slide once; with reduced motion it moves on by one place
+ *   drawing-pad             gives a picture in the place of the test digit
  *
- * Event: `set` with the list that a number was typed into, or the place that was pressed.
+ * Event: `set` with the list that a number was typed into, the place that was pressed, or what was drawn.
  */
 
+import "./drawing-pad.js";
 import { make, write } from "../lib/dom.js";
 import { significant } from "../lib/format.js";
+import { fromBase64, toBase64 } from "../lib/frames.js";
 import { lettered } from "../lib/marks.js";
+import { Pace } from "../lib/pace.js";
 import { largest, paint, Redraw, surface } from "../lib/painting.js";
 import { colour, onPaletteChange } from "../lib/palette.js";
 
 /**
  * @typedef {{ inputs: number[], kernel: number[], response: number[], sums: string[], place: number }} Row
- * @typedef {{ label: number, ink: number[][], kernel: number[][], response: number[][], down: number, across: number }} Digit
+ * @typedef {{ label: number | null, ink: number[][], kernel: number[][], response: number[][], down: number, across: number }} Digit
  * @typedef {{ n: number, k: number, p: number, s: number, outputs: number }} Size
  */
 
@@ -30,6 +34,9 @@ const PACE = { row: 900, digit: 66 }; // ms from one place to the next
 const TICKS = 150; // of a sweep over a digit, whose places are too many for one each
 const FAINT = 0.16;
 const ALONG = 0.27; // where on its line a weight is written
+
+const DRAWN_EVERY = 150; // ms between two sendings of a drawing that grows
+const SIDE = 28, SHADES = 15;
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -43,6 +50,8 @@ class KernelSweep extends HTMLElement {
   /** @type {Redraw | null} */ #redraw = null;
   /** @type {(() => void) | null} */ #stop = null;
   #resize = new ResizeObserver(() => this.#redraw?.request());
+  #drawn = "";
+  #drawing = new Pace(DRAWN_EVERY, () => this.#set({ drawing: this.#drawn }));
 
   connectedCallback() {
     this.#redraw = new Redraw(this, () => this.#draw());
@@ -50,6 +59,11 @@ class KernelSweep extends HTMLElement {
     this.#resize.observe(this);
     this.addEventListener("change", event => this.#typed(event));
     this.addEventListener("click", event => this.#pressed(event));
+    this.addEventListener("ink", event => {
+      const { size, ink_base64, empty } = /** @type {CustomEvent} */ (event).detail;
+      this.#drawn = empty ? "" : packed(size, fromBase64(ink_base64));
+      this.#drawing.wish();
+    });
     this.addEventListener("keydown", event => this.#key(event));
     this.addEventListener("pointermove", event => this.#pointed(event));
     this.addEventListener("pointerout", event => { if (layers(event)) this.#move(this.#rest); });
@@ -71,6 +85,10 @@ class KernelSweep extends HTMLElement {
     if (!this.#timer) this.#at = this.#rest;
     if (!this.#begun && !still.matches) this.#sweep();
     this.#begun = true;
+    for (const pad of this.querySelectorAll("drawing-pad")) {
+      /** @type {import("./drawing-pad.js").DrawingPad} */ (pad).showImage(null); // tells what it is for
+      for (const input of pad.querySelectorAll("input")) input.setAttribute("form", ""); // none of the lab's settings
+    }
     this.#redraw?.request();
   }
 
@@ -231,7 +249,7 @@ class KernelSweep extends HTMLElement {
     this.#products(kernel.map((weights, i) => weights.map((weight, j) => [padded(y * s + i, x * s + j), weight])));
     this.#say(`Row ${y + 1}, column ${x + 1}: the ${k * k} products sum to ${answer}`);
     this.#canvas("response").setAttribute("aria-label", `Response, ${outputs} by ${outputs} values from ${significant(Math.min(...answers))} to ${significant(Math.max(...answers))}.`);
-    this.#canvas("picture").setAttribute("aria-label", `A test digit ${label}.`);
+    this.#canvas("picture").setAttribute("aria-label", label === null ? "Your drawing." : `A test digit ${label}.`);
     if (x === across && y === down) this.#canvas("window").setAttribute("aria-label", `The kernel lies ${y + 1}th from the top and ${x + 1}th from the left and answers ${answer}. Arrow keys move it.`);
   }
 
@@ -255,6 +273,19 @@ class KernelSweep extends HTMLElement {
 
   /** @param {string} selector @returns {HTMLElement[]} */
   #all(selector) { return [...this.querySelectorAll(selector)].filter(found => found instanceof HTMLElement); }
+}
+
+/**
+ * A drawing as the lab's setting: 28 × 28 means in 16 shades, two pixels a byte, in base64.
+ * @param {number} size of the drawing's side, a multiple of 28 @param {Uint8Array} ink
+ */
+function packed(size, ink) {
+  const block = size / SIDE, shades = Array.from({ length: SIDE * SIDE }, (_, i) => {
+    let sum = 0;
+    for (let k = 0; k < block * block; k++) sum += ink[(Math.floor(i / SIDE) * block + Math.floor(k / block)) * size + i % SIDE * block + k % block];
+    return Math.round(sum / (block * block) / 255 * SHADES);
+  });
+  return toBase64(Uint8Array.from({ length: shades.length / 2 }, (_, k) => shades[2 * k] << 4 | shades[2 * k + 1]));
 }
 
 /** The map under the pointer. @param {Event} event @returns {HTMLElement | null} */

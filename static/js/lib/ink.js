@@ -70,7 +70,8 @@ function drawStroke(context, { points, width }, side, colour) {
     context.quadraticCurveTo(cx * side, cy * side, (cx + nx) / 2 * side, (cy + ny) / 2 * side);
   }
   const [endX, endY] = points[points.length - 1];
-  context.lineTo(endX * side, endY * side); // a single point too: a round dot
+  const little = points.length > 1 ? 0 : 0.01; // a single point is a round dot, but a line without any length is not drawn
+  context.lineTo(endX * side + little, endY * side);
   context.stroke();
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +71,13 @@ def test_a_place_that_is_no_more_becomes_the_last() -> None:
     assert figures(replace(ROW, place=8, stride=3), {})["row"]["place"] == 1
     digit = figures(replace(DIGIT, down=29, across=29), {})["digit"]
     assert (digit["down"], digit["across"]) == (25, 25)
+
+
+def test_a_drawing_takes_the_digits_place() -> None:
+    drawn = figures(replace(DIGIT, drawing=b64encode(b"\xff" * 392).decode()), {})["digit"]
+    assert (drawn["label"], drawn["ink"][0][0], drawn["response"][5][5]) == (None, 1, 0)
+    spoilt = figures(replace(DIGIT, drawing="/" * 20), {})["digit"]
+    assert spoilt == figures(DIGIT, {})["digit"], "what is no drawing leaves the digit"
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,17 @@ def test_a_kernel_over_a_row_and_over_a_digit(lesson: Lesson) -> None:
     assert_products_sum_up(lesson)
     window.hover(position={"x": 5, "y": 5})
     expect(total).to_contain_text("Row 1, column 1")
+
+    page.get_by_text("Draw it yourself").click()
+    pad = page.locator("drawing-pad canvas[tabindex]")
+    pad.click(position={"x": 100, "y": 100})
+    expect(page.locator("figcaption", has_text="Your drawing")).to_be_visible()
+    lesson.settled()
+    ink = lesson.figures["digit"]["ink"]
+    assert max(map(max, ink)) == 1
+    assert sum(map(sum, ink)) < 28 * 28 / 10, "a dot"
+    lesson.press("Another digit")
+    expect(page.locator("figcaption", has_text="A test digit 2")).to_be_visible()
     lesson.look("solved")
 
 
