@@ -153,10 +153,12 @@ UNKNOWN = {
 
 def figures(settings: Settings, states: Runs) -> Json:
     seen = states["network"].seen if "network" in states else {}
+    taught = lesson(settings, states)
     thin, left, group = span(settings.thickness), span(settings.slant), group_of(settings)
     cells = (thin[1] - thin[0]) * (left[1] - left[0])
     own = drawn(drawings_of(settings))
-    read = seen.get("read") or [None] * len(own)
+    latest = states["taught"].seen if taught and taught["updates"] else seen
+    read = latest.get("read") or [None] * len(own)
     return {
         "accuracies": {
             split: accuracy(seen.get(split), UNKNOWN[settings.tests].get(split, ""))
@@ -176,7 +178,7 @@ def figures(settings: Settings, states: Runs) -> Json:
         },
         "measured": measured(int(settings.shown), thin[0], left[0]),
         "drawings": [drawing | {"read": answer} for drawing, answer in zip(own, read, strict=True)],
-        "lesson": lesson(settings, states),
+        "lesson": taught,
     }
 
 
@@ -188,13 +190,16 @@ def accuracy(counts: Mapping[str, int] | None, unknown: str) -> Json:
 
 
 def lesson(settings: Settings, states: Runs) -> Json | None:
-    """Shares of everyone and of the drawings that are right before and after these were taught; None without a lesson."""
+    """Shares of everyone, if these are asked, and of the drawings that are right before and after; None without a lesson."""
     if not teaches(settings) or "taught" not in states:
         return None
     before, after = states["network"], states["taught"]
+    known = {"test": settings.tests == "everyone", "drawings": True}
     return {
-        "before": {name: share(before, name) for name in ("test", "drawings")},
-        "after": {name: share(after, name) if after.step > UPDATES else None for name in ("test", "drawings")},
+        "before": {name: share(before, name) if asked else None for name, asked in known.items()},
+        "after": {
+            name: share(after, name) if asked and after.step > UPDATES else None for name, asked in known.items()
+        },
         "updates": max(0, after.step - UPDATES),
     }
 
@@ -274,13 +279,12 @@ def exam_without_everyone(_: Settings, f: Json, states: Runs) -> Verdict:
 
 def handwriting(_: Settings, f: Json, __: Runs) -> Verdict:
     count, taught = len(f["drawings"]), f["lesson"]
-    wrong = [drawing for drawing in f["drawings"] if drawing["read"] and drawing["read"][0] != drawing["label"]]
     if count < 5:
         return Verdict(False, count / 10, f"{count} of five drawings are kept.")
-    if not wrong:
+    if f["accuracies"]["drawings"]["share"] == 1:
         return Verdict(False, 0.5, "All of yours are read right already: keep one that is not.")
     if taught is None or None in (*taught["before"].values(), *taught["after"].values()):
-        return Verdict(False, 0.5, "Now teach them.")
+        return Verdict(False, 0.5, "Now teach them, and test on everyone.")
     before, after, own = taught["before"]["test"], taught["after"]["test"], taught["after"]["drawings"]
     note = f"{percent(own)} of your drawings are right; everyone: {percent(before)} before, {percent(after)} after."
     solved = own == 1 and after > before - 0.03

@@ -104,7 +104,7 @@ def test_widening_the_group_closes_the_gap_and_more_examples_of_it_do_not() -> N
 
 def test_a_handwriting_is_taught_without_loss_only_beside_the_digits() -> None:
     kept = replace(EVERYBODY, drawings=mirrored())
-    assert verdict("handwriting", kept).note == "Now teach them."
+    assert verdict("handwriting", kept).note == "Now teach them, and test on everyone."
     alone, mixed = replace(kept, teach="alone"), replace(kept, teach="mixed")
     assert not verdict("handwriting", alone).solved
     assert verdict("handwriting", mixed).solved
@@ -112,6 +112,9 @@ def test_a_handwriting_is_taught_without_loss_only_beside_the_digits() -> None:
     assert forgotten["after"]["drawings"] == 1
     assert forgotten["after"]["test"] < forgotten["before"]["test"] - 0.1
     assert forgotten["updates"] == 100
+    unasked = figures(replace(mixed, tests="same"), states(mixed))
+    assert unasked["lesson"]["after"]["test"] is None
+    assert unasked["lesson"]["after"]["drawings"] == 1
     assert opened(alone)[1]["network"].seen["test"] == opened(kept)[1]["network"].seen["test"]
 
 
@@ -168,3 +171,11 @@ def test_an_unfinished_network_solves_nothing() -> None:
     state = replace(states(EVERYBODY)["network"], step=UPDATES - 1)
     f = figures(EVERYBODY, {"network": state})
     assert not any(task.check(EVERYBODY, f, {"network": state}).solved for task in LAB.tasks)
+
+
+def test_drawings_are_shown_as_they_are_read_last() -> None:
+    kept = replace(EVERYBODY, drawings=mirrored())
+    for settings, name in ((kept, "network"), (replace(kept, teach="alone"), "taught")):
+        f, runs_then = opened(settings)
+        assert [drawing["read"] for drawing in f["drawings"]] == runs_then[name].seen["read"]
+    assert [drawing["read"][0] for drawing in f["drawings"]] == [drawing["label"] for drawing in f["drawings"]]
