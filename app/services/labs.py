@@ -125,7 +125,10 @@ class Labs:
             goes_on = lab.plays and command == "open"
         else:
             held = await self._runs.run_spec(id)
-            if steps is None and replace(held, stop=spec.stop) == spec:
+            same = replace(held, stop=spec.stop) == spec
+            if same and run["state"] != "running" and run["step"] == steps:
+                return id  # the page was loaded again
+            if steps is None and same:
                 if command == "open" and lab.plays and run["state"] == "paused":  # because nobody followed it
                     await self._runs.change(id, RunChanges(state="running"))
                 return id

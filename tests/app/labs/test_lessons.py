@@ -113,6 +113,22 @@ def test_a_visit_makes_the_runs_and_looks_at_them(tmp_path: Path) -> None:
     with_labs(tmp_path, scenario)
 
 
+def test_a_page_that_is_loaded_again_finds_its_runs_as_they_are(tmp_path: Path) -> None:
+    """A path of thousands of updates is not walked again for it."""
+
+    async def scenario(labs: Labs, runs: RunsService) -> None:
+        first = await labs.visit(EXAMPLE, Settings(), ids={}, visitor=VISITOR, command="open", at="30.20")
+        generations = [(await runs.get(id))["generation"] for id in first.ids.values()]
+        again = await labs.visit(EXAMPLE, Settings(), ids=first.ids, visitor=VISITOR, command="open", at="30.21")
+        assert again.ids == first.ids
+        assert again.at == "30.21"
+        now = [(await runs.get(id))["generation"] for id in again.ids.values()]
+        assert now[0] == generations[0]
+        assert now[1] > generations[1], "this one was to be elsewhere"
+
+    with_labs(tmp_path, scenario)
+
+
 def test_what_takes_several_looks_is_asked_for_again(tmp_path: Path) -> None:
     """By a page answer by answer, and by whoever works a state out anew until all is known."""
     slow = lab(plays=False, look=look_in_parts)
