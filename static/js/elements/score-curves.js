@@ -132,7 +132,7 @@ class ScoreCurves extends HTMLElement {
     if (roc) trace(plot, [0, ...curves.false_positives, 1], [0, ...curves.recall, 1], { token: "series-1" });
     else trace(plot, curves.recall, curves.precision, { token: "series-1" });
     const up = roc ? result.recall : result.precision, across = roc ? result.fp / (result.fp + result.tn) : result.recall;
-    const words = `recall ${percent(result.recall)}, ${roc ? `${percent(across, across < 0.01 ? 3 : 1)} of the honest stopped` : `precision ${percent(result.precision, (result.precision ?? 1) < 0.01 ? 2 : 1)}`}`;
+    const words = `recall ${percent(result.recall)}, ${roc ? `${percent(across, across < 0.01 ? 3 : 1)} stopped` : `precision ${percent(result.precision, (result.precision ?? 1) < 0.01 ? 2 : 1)}`}`;
     if (up !== null) {
       const left = across > 0.5; // where the curve is not: below it, to the side that has room
       context.textAlign = left ? "right" : "left";
