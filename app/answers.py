@@ -241,6 +241,7 @@ class Narration(Answer):
     """One update. Where it is plain descent, new = old − learning_rate · gradient, of every parameter."""
 
     step: int = Field(description="Updates done, this one included.")
+    made: bool = Field(description="False of a run that has finished: it is told what the next update would do.")
     optimizer: str
     learning_rate: float
     batch: NarratedBatch

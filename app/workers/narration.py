@@ -24,7 +24,12 @@ DIGITS = 6
 
 
 def narrated(run: LiveRun) -> Task:
-    """One update of a paused run, as a single step makes it; the answer is what was done in it."""
+    """One update of a paused run, as a single step makes it; the answer is what was done in it.
+
+    One that has come to its end stays there: what the next update would do is told, and not done.
+    """
+    if run.state == "finished":
+        return telling(run.trainer, narrate(Trainer.from_state(run.trainer.state(), run.trainer.dataset)), made=False)
     told: list[Narration] = []
 
     def step() -> StepResult:
@@ -35,7 +40,7 @@ def narrated(run: LiveRun) -> Task:
     return telling(run.trainer, told[0])
 
 
-def telling(trainer: Trainer, told: Narration) -> dict[str, Any]:
+def telling(trainer: Trainer, told: Narration, *, made: bool = True) -> dict[str, Any]:
     """The narration as JSON. `example` and the layers' outputs and gradients are those of the batch's first example."""
     train, count = trainer.splits["train"], len(told.places)
     places = train.indices[told.places] if isinstance(train, PointExamples) else told.places
@@ -43,6 +48,7 @@ def telling(trainer: Trainer, told: Narration) -> dict[str, Any]:
     classes = list(trainer.dataset.classes)
     return {
         "step": told.step,
+        "made": made,
         "optimizer": trainer.spec.optimizer.name,
         "learning_rate": told.learning_rate,
         "batch": {"examples": count, "of": len(train), "places": places.tolist()},

@@ -78,7 +78,7 @@ interface ToldChange { old: ToldArray; gradient: ToldArray; new: ToldArray; stee
 interface NarratedLayer { index: number; type: string; name: string; outputs: ToldArray; gradients: ToldArray; weights: ToldChange | null; biases: ToldChange | null }
 /** One update, told: POST /api/runs/{id}/narration. */
 interface NarratedUpdate {
-  step: number; optimizer: string; learning_rate: number; loss: number | null; penalty: number | null;
+  step: number; made: boolean; optimizer: string; learning_rate: number; loss: number | null; penalty: number | null;
   batch: { examples: number; of: number; places: number[] };
   example: { input: ToldArray; label: string | null; target: number | null; classes: string[]; probabilities: number[] | null; loss: number | null };
   layers: NarratedLayer[];

@@ -188,6 +188,7 @@ class RunsDouble(Runs):
         layer = {"index": 0, "type": "dense", "name": "Dense", "outputs": told, "gradients": told}
         return {
             "step": run["step"] + 1,
+            "made": True,
             "optimizer": "sgd",
             "learning_rate": 0.1,
             "batch": {"examples": 1, "of": 1, "places": [0]},

@@ -82,6 +82,21 @@ def test_a_large_network_is_told_in_ranges_and_pictures(tmp_path: Path) -> None:
     assert len(json.dumps(value, allow_nan=False)) < 100_000
 
 
+def test_a_run_that_has_finished_stays_where_it_is(tmp_path: Path) -> None:
+    stage, other = Stage(tmp_path / "a", of_points()), Stage(tmp_path / "b", of_points())
+    stage.run.enter("finished", "")
+    first, again = told(stage).value, told_again(stage)
+    assert (first["step"], first["made"]) == (1, False)
+    assert first == again
+    assert stage.run.trainer.steps == 0
+    assert told(other).value == first | {"made": True}
+
+
+def told_again(stage: Stage) -> Any:
+    stage.sent.clear()
+    return told(stage).value
+
+
 def test_only_a_paused_run_is_told(tmp_path: Path) -> None:
     stage = Stage(tmp_path, of_points())
     stage.run.enter("running", "")

@@ -115,7 +115,8 @@ async def step_run(runs: RunsService, id: RunId, body: StepsBody) -> Response:
     operation_id="narrateRun",
     summary="Make one update on a paused run and tell it stage by stage",
     description="The same update as that of `/steps`, to the last bit: the batch that is taken, what each layer makes of its "
-    "first example, the loss, the gradients on the way back, and what the optimizer then does to the weights.",
+    "first example, the loss, the gradients on the way back, and what the optimizer then does to the weights. A run that "
+    "has finished stays as it is: its next update is told and not made.",
     responses=problems(404, 409, 503),
 )
 async def narrate_run(runs: RunsService, id: RunId) -> Response:

@@ -103,7 +103,7 @@ class SlowMotion extends HTMLElement {
       item.toggleAttribute("data-done", item.hasAttribute("data-done") && place > 0 || k <= place);
       write(gist, item.hasAttribute("data-done") ? words[each].gist : "");
     });
-    write(this.#which, `Update ${integer(told.step)}`);
+    write(this.#which, `Update ${integer(told.step)}${told.made ? "" : ", told but not made: this run has finished"}`);
     this.#said.replaceChildren(...lines.map(line => make("p", {}, line)), make("dl", { class: "told" }, ...rows.map(([name, figures]) => make("div", {}, make("dt", {}, name), make("dd", {}, figures)))));
     this.#light(stage);
   }

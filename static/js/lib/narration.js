@@ -87,10 +87,10 @@ function update(told) {
   const { optimizer, learning_rate: rate, layers } = told, units = numbering(told), plain = optimizer === "sgd";
   /** @type {[string, string][]} */
   const rows = [];
-  for (const layer of layers) for (const [change, name] of /** @type {const} */ ([[layer.weights, weight(units, layer)], [layer.biases, bias(units, layer)]])) {
+  for (const layer of layers) for (const [what, change, name] of /** @type {const} */ ([[layer.name, layer.weights, weight(units, layer)], ["its biases", layer.biases, bias(units, layer)]])) {
     if (!change) continue;
     const { old, gradient, new: now } = change.steepest;
-    rows.push([layer.name, plain
+    rows.push([what, plain
       ? `${name} = ${figure(old)} − ${significant(rate)}·${bracketed(gradient)} = ${figure(now)}`
       : `${name} = ${figure(old)} → ${figure(now)}, gradient ${figure(gradient)}`]);
   }

@@ -30,7 +30,7 @@ def update(spec: RunSpec) -> Any:
 
 
 class Runs:
-    """The server's side: a run `a` that trains until it is paused, and one that has ended, `b`."""
+    """The server's side: a run `a` that trains until it is paused, and one that has diverged, `b`."""
 
     def __init__(self, bench: Bench, spec: RunSpec = SPEC) -> None:
         self.state = "running"
@@ -41,7 +41,7 @@ class Runs:
         if request.method == "PATCH":
             self.state = "paused"
         if "/b/" in request.url:
-            return {"status": 409, "json": {"detail": "It is finished. Reset it.", "code": "conflict"}}
+            return {"status": 409, "json": {"detail": "It has diverged. Reset it.", "code": "conflict"}}
         return {"json": self.told if request.method == "POST" else {"state": self.state}}
 
 
@@ -107,13 +107,23 @@ def test_an_optimizer_with_a_memory_is_told_without_a_sum(bench: Bench) -> None:
     assert f"{one['old']:.4f} → {one['new']:.4f}" in said
 
 
-def test_a_run_that_has_ended_says_so_and_offers_a_reset(bench: Bench) -> None:
+def test_the_next_update_of_a_run_that_has_finished_is_told_and_not_made(bench: Bench) -> None:
+    runs = Runs(bench)
+    runs.state, runs.told["made"] = "finished", False
+    opened(bench)
+    bench.page.get_by_role("button", name="Next stage").click()
+    bench.until("document.querySelector('[aria-current=step]')")
+    assert "Update 1, told but not made" in bench.page.locator("slow-motion").inner_text()
+    assert not [call for call in bench.calls if call[0] == "PATCH"]
+
+
+def test_a_run_that_has_diverged_says_so_and_offers_a_reset(bench: Bench) -> None:
     Runs(bench)
     opened(bench)
     bench.page.get_by_label("Which run").select_option("Stochastic one")
     bench.page.get_by_role("button", name="Next stage").click()
     bench.until("document.querySelector('.said .callout')")
-    assert "It is finished." in bench.page.locator(".said").inner_text()
+    assert "It has diverged." in bench.page.locator(".said").inner_text()
     assert bench.page.get_by_role("button", name="Reset").get_attribute("data-send") == "reset"
     bench.faults.clear()  # the browser itself reports the 409
 
