@@ -52,7 +52,7 @@ class Measurements(Answer):
 
 
 class RunDataset(Answer):
-    """The dataset's spec, a table's values left out, and what follows from it. The last three: points only."""
+    """The dataset's spec, a table's values left out, and what follows from it. The last three: points only; transactions have columns, too."""
 
     name: str
     task: Literal["classification", "regression"]
@@ -307,7 +307,8 @@ class CheckedGroup(Answer):
     group: Literal["weights", "biases"]
     size: int
     checked: int = Field(description="How many of them were tried.")
-    error: float = Field(description="Relative: 0 perfect, near 1 unrelated.")
+    difference: float = Field(description="From the mean of the slopes to both sides, relative; larger at a kink of a ReLU.")
+    error: float = Field(description="How far outside of the two slopes, relative: 0 perfect, near 1 unrelated.")
 
 
 class GradientCheck(Answer):

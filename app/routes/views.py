@@ -70,6 +70,8 @@ def page_address(run: Mapping[str, Any]) -> str:
     dataset = run["dataset"]
     if dataset["name"] == "mnist":
         return "/"
+    if dataset["name"] == "transactions":
+        return "/labs/unbalanced-data"  # which has runs of its own, and tells what this one is about
     return "/curve" if dataset["name"] == "curve" or len(dataset["columns"]) == 1 else "/plane"
 
 

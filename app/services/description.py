@@ -12,7 +12,18 @@ from app.store.runs import StoredRun
 from app.workers.recorder import METRICS
 from engine.datasets.points import points_dataset
 from engine.shapes import plan
-from engine.specs import CurveSpec, DatasetSpec, MnistSpec, PlaneSpec, PointsSpec, RunSpec, TableSpec, tagged
+from engine.specs import (
+    TRANSACTION_COLUMNS,
+    CurveSpec,
+    DatasetSpec,
+    MnistSpec,
+    PlaneSpec,
+    PointsSpec,
+    RunSpec,
+    TableSpec,
+    TransactionsSpec,
+    tagged,
+)
 
 SNAPSHOT = ("step", "examples", "epoch", "seconds", "metrics", "updates_per_second")
 SPECS_KEPT = 64
@@ -73,7 +84,12 @@ def describe_dataset(spec: DatasetSpec) -> dict[str, Any]:
         "input_shape": channels_last(spec.input_shape),
         **{f"{split}_examples": size for split, size in spec.sizes.items()},
     }
-    return {**described, **describe_points(spec)} if isinstance(spec, PlaneSpec | CurveSpec | TableSpec) else described
+    match spec:
+        case PlaneSpec() | CurveSpec() | TableSpec():
+            return {**described, **describe_points(spec)}
+        case TransactionsSpec():
+            return {**described, "columns": list(TRANSACTION_COLUMNS)}
+    return described
 
 
 @lru_cache(maxsize=SPECS_KEPT)
