@@ -63,7 +63,7 @@ async def trained(runs: Runs) -> None:
     assert (usual["label"], fraud["label"]) == ("honest", "fraud")
 
     for ask in (runs.points(id), runs.examples(id, "test"), runs.boundary(id, resolution=10, layer=None, unit=None, columns=(0, 1))):
-        with pytest.raises(Unprocessable, match="transactions|pictures"):
+        with pytest.raises(Unprocessable, match=r"transactions|pictures"):
             await ask
     with pytest.raises(Unprocessable, match="multiple of"):
         await runs.create(replace(SPEC, dataset=TransactionsSpec(transactions=12_345)))
