@@ -94,7 +94,7 @@ def _network(layers: tuple[LayerSpec, ...], run: RunState) -> Json:
         "test_accuracy": run.metrics.get("test_accuracy"),
         "examples": run.examples,
         "seconds": run.seconds,
-        "ended": run.step >= UPDATES or run.state == "finished",
+        "ended": run.step >= UPDATES,
         "patterns": run.seen.get("patterns", []),
     }
 

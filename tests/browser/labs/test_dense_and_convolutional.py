@@ -26,8 +26,8 @@ def test_a_dense_and_a_convolutional_network_race(lesson: Lesson) -> None:
     lesson.present()
 
     # A link to the end of another race is walked there at once.
-    lesson.open("dense-and-convolutional", "images=1000&units=7&at=1500.1500")
-    lesson.solves("as-few")
+    page.goto(f"{lesson.url}/labs/dense-and-convolutional?images=1000&units=7&at=1500.1500")
+    lesson.solves("as-few", seconds=60)
     lesson.solves("few-images")
     assert lesson.figures["dense"]["parameters"] <= lesson.figures["convolutional"]["parameters"]
 
