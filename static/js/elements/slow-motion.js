@@ -1,8 +1,8 @@
 /**
  * `<slow-motion data-runs="batch:<id>,stochastic:<id>">`: one update of a run, stage by stage: take a batch, forward, loss,
  * backward, update. Each stage says what it does in the run's own figures and lights up where it happens: elements of the
- * figure that have `narrate(stage, told)` are called with it, null in the end, and whatever carries the stage in
- * `data-stage` is marked.
+ * figure that have `narrate(stage, told)` are called with it, null in the end; whatever carries the stage in `data-stage` is
+ * marked, and until the update so is the batch: what carries the place of one of its examples in `data-example`.
  *
  * A run that trains is paused first. The update is made when its first stage is asked for, as a single step makes it.
  * All children are its own: where the server's answers are morphed in, it carries `hx-morph-skip-children`.
@@ -30,6 +30,9 @@ class SlowMotion extends HTMLElement {
   /** @type {Record<Stage, { item: HTMLElement, button: HTMLButtonElement, gist: HTMLElement }>} */ #stages;
   #said = make("div", { class: "said stack", "aria-live": "polite" });
 
+  /** The page's answer has taken the marks away. */
+  #again = () => this.#light(STAGES[this.#stage] ?? null);
+
   constructor() {
     super();
     this.#stages = /** @type {any} */ (Object.fromEntries(STAGES.map((stage, k) => {
@@ -45,6 +48,7 @@ class SlowMotion extends HTMLElement {
   connectedCallback() {
     const names = this.#runs.map(([name]) => name);
     this.#choice.replaceChildren(...names.map(name => make("option", { value: name }, name[0].toUpperCase() + name.slice(1).replaceAll("_", " "))));
+    document.addEventListener("htmx:after:swap", this.#again);
     this.#choice.hidden = names.length < 2;
     this.#play.hidden = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.replaceChildren(
@@ -52,7 +56,10 @@ class SlowMotion extends HTMLElement {
       make("ol", { class: "stages" }, ...STAGES.map(stage => this.#stages[stage].item)), this.#said);
   }
 
-  disconnectedCallback() { this.#rest(); }
+  disconnectedCallback() {
+    this.#rest();
+    document.removeEventListener("htmx:after:swap", this.#again);
+  }
 
   /** Name and id of each run. @returns {string[][]} */
   get #runs() { return (this.dataset.runs ?? "").split(",").filter(Boolean).map(pair => pair.split(":")); }
@@ -112,8 +119,14 @@ class SlowMotion extends HTMLElement {
   #light(stage) {
     const told = this.#told;
     if (!told) return;
-    for (const element of all("[data-stage]")) element.toggleAttribute("data-lit", stage !== null && (element.dataset.stage ?? "").split(" ").includes(stage));
-    for (const element of /** @type {Narrated[]} */ (all("#stage *"))) element.narrate?.(stage, told);
+    const batch = new Set(stage && stage !== "update" ? told.batch.places : []);
+    for (const element of /** @type {Narrated[]} */ (all("#stage *"))) {
+      const { stage: stages = "", example } = element.dataset, run = /** @type {HTMLElement | null} */ (element.closest("[data-run]"))?.dataset.run;
+      if (run && run !== this.#choice.value) continue;
+      if (stages) element.toggleAttribute("data-lit", stage !== null && stages.split(" ").includes(stage));
+      if (example) element.toggleAttribute("data-taken", batch.has(Number(example)));
+      element.narrate?.(stage, told);
+    }
   }
 
   /** Another run, another story. */

@@ -19,7 +19,9 @@ from tests.browser.elements.conftest import Bench
 pytestmark = pytest.mark.browser
 
 SPEC = of_points(network=(Dense(units=2), Sigmoid(), Dense(units=2)), optimizer=SGD(learning_rate=0.25))
-PANEL = """<div id="stage"><p data-stage="loss backward">x</p><details class="slow-motion"><summary>Slow motion</summary>
+EXAMPLES = "".join(f'<i data-example="{place}"></i>' for place in range(60))
+PANEL = f"""<div id="stage"><p data-stage="loss backward">x</p>{EXAMPLES}
+<div data-run="stochastic_one"><p id="other" data-stage="loss">y</p></div><details class="slow-motion"><summary>Slow motion</summary>
 <slow-motion data-runs="batch:a,stochastic_one:b"></slow-motion></details></div>"""
 STAGES = ["Take a batch", "Forward", "Loss", "Backward", "Update"]
 
@@ -89,10 +91,17 @@ def test_each_stage_tells_the_updates_own_figures_and_lights_up_where_it_happens
         in step
     )
 
+    lit, taken = page.locator("[data-lit]"), page.locator("[data-taken]")
+    assert (lit.count(), taken.count()) == (0, 0), "the update is the last stage"
     page.get_by_role("button", name="3. Loss").click()
-    assert page.locator("[data-stage]").get_attribute("data-lit") == ""
+    assert lit.all_inner_texts() == ["x"], "what belongs to another run stays dark"
+    places = [int(mark.get_attribute("data-example") or "") for mark in taken.all()]
+    assert places == sorted(told["batch"]["places"])
+    page.evaluate("() => document.querySelector('[data-lit]').removeAttribute('data-lit')")
+    page.evaluate("() => document.dispatchEvent(new Event('htmx:after:swap'))")
+    assert lit.count() == 1, "an answer of the page takes no marks away"
     page.get_by_role("button", name="1. Take a batch").click()
-    assert page.locator("[data-stage]").get_attribute("data-lit") is None
+    assert lit.count() == 0
     assert bench.calls[-1][0] == "POST", "looking back asks for nothing"
 
 
