@@ -119,13 +119,13 @@ def test_a_filter_sees_what_it_is_laid_on() -> None:
 
 def test_a_png_holds_the_pixels() -> None:
     rows = [[(1, 2, 3, 4), (5, 6, 7, 8), (9, 10, 11, 12)], [(13, 14, 15, 16), (17, 18, 19, 20), (21, 22, 23, 24)]]
-    data = png(rows)
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    written = png(rows)
+    assert written[:8] == b"\x89PNG\r\n\x1a\n"
     chunks, place = {}, 8
-    while place < len(data):
-        (length,) = struct.unpack(">I", data[place : place + 4])
-        kind, content = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
-        assert struct.unpack(">I", data[place + 8 + length : place + 12 + length]) == (zlib.crc32(kind + content),)
+    while place < len(written):
+        (length,) = struct.unpack(">I", written[place : place + 4])
+        kind, content = written[place + 4 : place + 8], written[place + 8 : place + 8 + length]
+        assert struct.unpack(">I", written[place + 8 + length : place + 12 + length]) == (zlib.crc32(kind + content),)
         chunks[kind] = content
         place += 12 + length
     assert struct.unpack(">IIBBBBB", chunks[b"IHDR"]) == (3, 2, 8, 6, 0, 0, 0)
