@@ -245,7 +245,7 @@ class KernelSweep extends HTMLElement {
     box(context, x * s * pixel, y * s * pixel, k * pixel);
     const shown = surface(this.#canvas("cell"));
     box(shown.context, x * shown.width / outputs, y * shown.width / outputs, shown.width / outputs);
-    const answer = significant(response[y][x]);
+    const answer = short(response[y][x]);
     this.#products(kernel.map((weights, i) => weights.map((weight, j) => [padded(y * s + i, x * s + j), weight])));
     this.#say(`Row ${y + 1}, column ${x + 1}: the ${k * k} products sum to ${answer}`);
     this.#canvas("response").setAttribute("aria-label", `Response, ${outputs} by ${outputs} values from ${significant(Math.min(...answers))} to ${significant(Math.max(...answers))}.`);
