@@ -13,7 +13,7 @@ from app.labs.lesson import Formula, Json, Lab, Part, Runs, RunState, Task, Verd
 from engine.errors import SpecError
 from engine.lessons.representative_data import SIDE, TENTHS, drawn, judge, measured, pictures
 from engine.specs import Adam, Dense, DrawingsSpec, GroupSpec, MnistSpec, ReLU, RunSpec, Seed, StopSpec
-from engine.specs.pictures import read_drawings
+from engine.specs.pictures import FEWEST_IN_CELL, MOST_IN_ADDRESS, read_drawings
 from engine.trainer import Trainer
 
 HELD_OUT = 20
@@ -21,7 +21,9 @@ HELD_OUT = 20
 UPDATES = 300
 LESSON = 100
 """Updates with one's own drawings, after all others."""
-MOST_LETTERS = 12_000
+
+NARROWEST = FEWEST_IN_CELL * TENTHS**2 - HELD_OUT
+"""Of each digit, in a frame around one place."""
 
 Place: TypeAlias = Annotated[int, Interval(ge=0, le=SIDE)]
 
@@ -34,7 +36,7 @@ class Settings:
         int,
         Interval(ge=5, le=500),
         doc(
-            "How many of each digit it may learn from. Few are soon learned by heart; a narrow group has no more than 196."
+            f"How many of each digit it may learn from. Few are soon learned by heart; one place of the map has {NARROWEST}."
         ),
     ] = 50
     thickness: Annotated[
@@ -54,7 +56,7 @@ class Settings:
         Literal["none", "same", "everyone"], doc("On whom you test: on nobody, on the same group, or on everyone.")
     ] = "everyone"
     shown: Annotated[Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"], doc("Which digit the map shows.")] = "4"
-    drawings: Annotated[str, Len(0, MOST_LETTERS), doc("Your own drawings, packed.")] = ""
+    drawings: Annotated[str, Len(0, MOST_IN_ADDRESS), doc("Your own drawings, packed.")] = ""
     teach: Annotated[
         Literal["no", "alone", "mixed"],
         doc("Whether your drawings are trained on after all the digits: alone, or with the digits beside them."),

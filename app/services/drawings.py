@@ -20,10 +20,7 @@ from app.store.drawings import StoredDrawing
 from app.wire.arrays import unpack_ink
 from engine.errors import ShapeError
 from engine.ink import preprocess
-from engine.specs.pictures import pack_drawings
-
-MOST_PACKED = 12_000
-"""Letters of packed drawings: they have to fit into an address."""
+from engine.specs.pictures import MOST_IN_ADDRESS, pack_drawings
 
 
 class Drawings:
@@ -76,6 +73,6 @@ def packed(kept: Sequence[StoredDrawing]) -> str:
     """The newest drawings that fit, oldest first; empty without any."""
     for first in range(len(kept)):
         text = pack_drawings([(drawing.label, drawing.pixels) for drawing in kept[first:]])
-        if len(text) <= MOST_PACKED:
+        if len(text) <= MOST_IN_ADDRESS:
             return text
     return ""

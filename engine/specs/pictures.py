@@ -24,6 +24,9 @@ DRAWING_BYTES = 1 + SIDE * SIDE
 MAX_DRAWINGS_TEXT = 4 * (MAX_DRAWINGS * DRAWING_BYTES + 128) // 3 + 4
 """Letters of base64 that they take where nothing can be packed."""
 
+MOST_IN_ADDRESS = 12_000
+"""Letters of packed drawings that an address can carry: some eighty drawings."""
+
 FEWEST_IN_CELL = 54
 """The 5 is the rarest of the training digits, 5,421 of them: a hundredth of these are at least so many."""
 

@@ -11,11 +11,10 @@ import httpx
 import numpy as np
 import pytest
 
-from app.services.drawings import MOST_PACKED
 from engine.datasets.drawings import drawn_images
 from engine.ink import preprocess
 from engine.specs import DrawingsSpec, GroupSpec, MnistSpec
-from engine.specs.pictures import pack_drawings
+from engine.specs.pictures import MOST_IN_ADDRESS, pack_drawings
 from tests.app.double import app_with, client_of
 from tests.app.small_runs import service, small
 
@@ -121,7 +120,7 @@ async def test_as_many_as_fit_into_an_address_are_packed_the_newest_ones() -> No
             ink = base64.b64encode(noise.integers(0, 256, 784, np.uint8).tobytes()).decode()
             await client.post("/api/drawings", json={"label": label % 10, "ink_base64": ink, "size": 28})
         kept = (await client.get("/api/drawings")).json()
-    assert len(kept["packed"]) <= MOST_PACKED
+    assert len(kept["packed"]) <= MOST_IN_ADDRESS
     _, digits = drawn_images(kept["packed"])
     assert 20 < len(digits) < 60
     assert digits.tolist() == [item["label"] for item in kept["items"]][-len(digits) :]

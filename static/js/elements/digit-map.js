@@ -22,6 +22,7 @@ class DigitMap extends HTMLElement {
   /** Where a frame that is being drawn begins, and where it has got to. @type {[Place, Place] | null} */ #drawn = null;
   /** @type {Place} */ #anchor = [0, 0];
   #shown = "";
+  #grid = make("div", { class: "places", role: "grid", "aria-multiselectable": "true" });
   #frame = make("span", { class: "frame", "aria-hidden": "true" });
   /** @type {HTMLElement[]} */ #places = [];
   /** @type {(() => void) | null} */ #stop = null;
@@ -32,10 +33,10 @@ class DigitMap extends HTMLElement {
       place.style.gridArea = `${Math.floor(k / SIDE) + 1} / ${k % SIDE + 1}`;
       return place;
     });
+    this.#grid.replaceChildren(...Array.from({ length: SIDE }, (_, row) => make("div", { role: "row" }, ...this.#places.slice(row * SIDE, (row + 1) * SIDE))), this.#frame);
     this.replaceChildren(
       make("span", { class: "thin", "aria-hidden": "true" }, "thin"), make("span", { class: "thick", "aria-hidden": "true" }, "thick"),
-      make("div", { class: "places", role: "grid", "aria-multiselectable": "true", "aria-label": "What it may see, by thickness and slant" },
-        ...Array.from({ length: SIDE }, (_, row) => make("div", { role: "row" }, ...this.#places.slice(row * SIDE, (row + 1) * SIDE))), this.#frame),
+      this.#grid,
       make("span", { class: "ends", "aria-hidden": "true" }, make("span", {}, "leaning left"), make("span", {}, "leaning right")),
     );
     this.#stop = onPaletteChange(() => this.#paint());
@@ -70,6 +71,7 @@ class DigitMap extends HTMLElement {
 
   #show() {
     const [top, bottom, left, right] = this.#range(), shares = this.#map?.shares;
+    this.#grid.setAttribute("aria-label", this.#describe());
     this.#frame.style.gridArea = `${top + 1} / ${left + 1} / ${bottom + 1} / ${right + 1}`;
     this.#places.forEach((place, k) => {
       const row = Math.floor(k / SIDE), column = k % SIDE, share = shares?.[row][column] ?? null;
@@ -79,6 +81,14 @@ class DigitMap extends HTMLElement {
       write(place.lastElementChild, share === null ? "" : percent(share, 0));
       place.setAttribute("aria-label", `Thickness ${row + 1} of ${SIDE}, slant ${column + 1} of ${SIDE}${share === null ? "" : `: ${percent(share, 0)} of everyone right`}`);
     });
+  }
+
+  /** What it shows, for who does not see it. */
+  #describe() {
+    const [top, bottom, left, right] = this.#range(), shares = this.#map?.shares;
+    const seen = `It sees fifths ${top + 1} to ${bottom} of thickness and ${left + 1} to ${right} of slant.`;
+    const figures = shares?.map(row => row.map(share => percent(share, 0)).join(" ")).join("; ");
+    return `Everyone’s ${this.#map?.digit ?? ""}, thin above, thick below, leaning to the left and to the right. ${seen}${figures ? ` Right of everyone, row by row: ${figures}.` : ""}`;
   }
 
   /** @param {PointerEvent} event @returns {Place | null} the place under the pointer */

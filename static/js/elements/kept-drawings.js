@@ -109,7 +109,11 @@ class KeptDrawings extends HTMLElement {
 
   async #read() {
     const id = this.dataset.asks;
-    if (this.#pad.ink.empty || !id) return write(this.#said, "");
+    if (this.#pad.ink.empty || !id) {
+      write(this.#said, "");
+      this.#pad.describe("");
+      return;
+    }
     await this.#attempt(async () => {
       const { predictions: [answer] } = await request("POST", `/api/runs/${id}/predictions`, this.#pad.ink.encode());
       const words = answer.class === null || this.#pad.ink.empty ? "" : `The network reads a ${answer.label}, ${percent(answer.probabilities[answer.class], 0)} sure.`;
