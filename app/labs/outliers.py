@@ -204,7 +204,7 @@ def share_numbers(f: Json) -> str:
     if not f["outliers"]:
         return "There are no outliers now."
     shares = ", ".join(f"{words} {figure(f['shares'][name], 'percent', 0)}" for name, words in LOSSES.items())
-    return f"{f['outliers']} of {f['count']} points make of the\nclean line’s loss: {shares}"
+    return f"The outliers’ share of the loss\nof the clean line: {shares}"
 
 
 def pull_numbers(f: Json) -> str:

@@ -258,9 +258,10 @@ class FitPlot extends HTMLElement {
     context.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
     context.clip();
     for (const curve of plot.curves) {
-      const { x: [low, high], values } = this.#newest(curve);
+      const { x: [low, high], values } = this.#newest(curve), places = values.map((_, i) => low + i / (values.length - 1) * (high - low));
+      const shown = curve.straight ? values : values.map((value, i) => places[i] < curve.x[0] || places[i] > curve.x[1] ? null : value);
       context.globalAlpha = curve.wide ? 0.22 : 1;
-      trace(drawn, values.map((_, i) => low + i / (values.length - 1) * (high - low)), values, { token: curve.look, width: curve.wide ? 9 : 2.25, dash: curve.wide ? [] : LOOKS[curve.look].dash });
+      trace(drawn, places, shown, { token: curve.look, width: curve.wide ? 9 : 2.25, dash: curve.wide ? [] : LOOKS[curve.look].dash });
     }
     context.restore();
     const points = plot.limits ? this.#set.points.map(point => ({ place: this.#where(point), kind: point.test ? "outlier" : "filled" })) : plot.points.map(({ x, y, kind }) => ({ place: [x, y], kind }));

@@ -95,7 +95,10 @@ def test_numbers_are_put_into_each_formula() -> None:
     every: list[Any] = [part.formula.numbers for part in LAB.parts if part.formula]
     lines, shares, pulls, closed, unit = (numbers(figures(OPENED, trained(OPENED))) for numbers in every)
     assert lines == "with    ŷ = −0.76 + 0.18 x\nwithout ŷ = −0.13 + 0.48 x"
-    assert shares.startswith("3 of 20 points")
+    assert (
+        shares
+        == "The outliers’ share of the loss\nof the clean line: squared 95\u2009%, Huber 81\u2009%, absolute 70\u2009%"
+    )
     assert pulls == "farthest: −2 · (−5.90) = 11.80\nwith Huber 0.50, absolute 1"
     assert closed.startswith("with    w1 = 0.179, w0 = −0.760")
     assert unit == "Choose the logistic unit to see it here."
