@@ -42,6 +42,7 @@ class Limits:
     model_bytes: Annotated[int, doc("Bytes in a saved network that is sent here.")] = 48 * 2**20
     drawing_bytes: Annotated[int, doc("Bytes in a request that carries drawings or images.")] = 2 * 2**20
     drawings: Annotated[int, doc("Drawings that one visitor keeps.")] = 60
+    drawings_stored: Annotated[int, doc("Drawings of all visitors together; the oldest make room.")] = 100_000
     report_bytes: Annotated[int, doc("Bytes in a report of the labs, its pictures included.")] = 12 * 2**20
     reports_bytes: Annotated[int, doc("Bytes in all reports that are verified together.")] = 96 * 2**20
     claims: Annotated[int, doc("Solved tasks and states that are verified together.")] = 1_000

@@ -43,10 +43,9 @@ class Drawings:
         if pixels is None:
             raise Unprocessable("Nothing is drawn: draw a digit first.", code="nothing_drawn", field="/ink")
         drawing = StoredDrawing(secrets.token_hex(8), label, pixels, utc_now())
-        if not await self._store.call(rows.add, visitor, drawing, self._limits.drawings):
-            raise Conflict(
-                f"You keep {self._limits.drawings} drawings already. Delete one to make room.", code="too_many_drawings"
-            )
+        most, altogether = self._limits.drawings, self._limits.drawings_stored
+        if not await self._store.call(rows.add, visitor, drawing, most, altogether):
+            raise Conflict(f"You keep {most} drawings already. Delete one to make room.", code="too_many_drawings")
         return described(drawing)
 
     async def delete(self, visitor: str | None, id: str) -> None:

@@ -19,14 +19,16 @@ class StoredDrawing:
 FIELDS = "id, label, pixels, created"
 
 
-def add(connection: sqlite3.Connection, visitor: str, drawing: StoredDrawing, most: int) -> bool:
-    """Whether there was room for it: a visitor keeps `most`."""
+def add(connection: sqlite3.Connection, visitor: str, drawing: StoredDrawing, most: int, altogether: int) -> bool:
+    """Whether there was room for it: a visitor keeps `most`. Of all visitors together the newest are kept."""
     if len(of(connection, visitor)) >= most:
         return False
-    connection.execute(
+    added = connection.execute(
         f"INSERT INTO drawings (visitor, {FIELDS}) VALUES (?, ?, ?, ?, ?)",
         (visitor, drawing.id, drawing.label, drawing.pixels, drawing.created),
     )
+    assert added.lastrowid is not None
+    connection.execute("DELETE FROM drawings WHERE number <= ?", (added.lastrowid - altogether,))
     return True
 
 

@@ -96,6 +96,22 @@ async def test_one_is_deleted_and_all_are(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.anyio
+async def test_of_all_visitors_together_the_newest_drawings_are_kept() -> None:
+    async with client_of(app_with(drawings_stored=2)) as client:
+        visitors = []
+        for _ in range(3):
+            client.cookies.clear()
+            await keep(client)
+            visitors.append(client.cookies["visitor"])
+        kept = []
+        for visitor in visitors:
+            client.cookies.clear()
+            client.cookies["visitor"] = visitor
+            kept.append(len((await client.get("/api/drawings")).json()["items"]))
+    assert kept == [0, 1, 1]
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("body", "code"),
     [
