@@ -71,6 +71,8 @@ async function pump() {
     looked = performance.now();
     await window.htmx?.ajax("POST", `/labs/${lab}`, { source: place, target: form(), swap: "outerMorph", values: { command: "look", ...fields(), ...command } });
     took = performance.now() - looked;
+    // A link whose updates cannot be done says why in #problems; the lab itself opens as if it had named none.
+    if (command.at && !form().dataset.figures) waiting.push({ ...command, at: "" });
   }
   busy = false;
   delete document.body.dataset.sending;
