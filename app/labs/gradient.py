@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval, doc
 
@@ -14,7 +14,6 @@ from app.wire.arrays import significant
 from engine.lessons.gradient import POINTS, lattice, line, line_table, walked, written
 from engine.specs import SGD, Dense, RunSpec, StopSpec
 from engine.specs.ranges import Seed
-from engine.trainer import Trainer
 
 UPDATES = 80
 W0, W1 = (-3.5, 3.5), (-1.5, 4.0)
@@ -77,28 +76,25 @@ def runs(settings: Settings) -> Mapping[str, RunSpec]:
     }
 
 
-def look(trainer: Trainer, _: Settings, __: str) -> Generator[None, None, Json]:
-    """The path so far, and the loss over all examples at each place of it."""
-    path = yield from walked(trainer)
-    return {
-        "w0": significant(path[:, 0], 6),
-        "w1": significant(path[:, 1], 6),
-        "loss": significant(line().loss(path), 6),
-    }
-
-
 # ---- Figures -----------------------------------------------------------------------------------------------------------------
 
 
-def figures(settings: Settings, states: Mapping[str, RunState]) -> Json:
+def figures(settings: Settings, states: Mapping[str, RunState]) -> Generator[None, None, Json]:
     """`surface`: losses row by row, the largest w1 first. `arrows`: [w0, w1, ∂Loss/∂w0, ∂Loss/∂w1]."""
-    found, seen = line(), {name: _seen(settings, states.get(name)) for name in sizes(settings)}
+    found, counts = line(), sizes(settings)
+    paths, curves, now = {}, {}, {}
+    for name, spec in runs(settings).items():
+        state = states.get(name, RunState())
+        path = yield from walked(spec, state.step)
+        losses = significant(found.loss(path), 6)
+        paths[name] = {"w0": significant(path[:, 0], 6), "w1": significant(path[:, 1], 6)}
+        curves[name] = _curve(losses, counts[name], state)
+        now[name] = _now(settings, path[-1], losses)
     grid = lattice(W0, W1, 57, 45)
+    surface = {"w0": W0, "w1": W1, "shape": grid.shape[:2], "loss": significant(found.loss(grid)), "levels": LEVELS}
     return {
         "points": {"x": significant(found.inputs[:, 1]), "y": significant(found.targets)},
-        "surface": {
-            "w0": W0, "w1": W1, "shape": grid.shape[:2], "loss": significant(found.loss(grid)), "levels": LEVELS,
-        },
+        "surface": surface,
         "arrows": _arrows(),
         "minimum": found.minimum.tolist(),
         "lowest": float(found.loss(found.minimum)),
@@ -106,48 +102,44 @@ def figures(settings: Settings, states: Mapping[str, RunState]) -> Json:
         "steepest": found.steepest,
         "limit": found.limit,
         "rate": settings.learning_rate,
-        "sizes": sizes(settings),
-        "paths": {name: {"w0": path["w0"], "w1": path["w1"]} for name, path in seen.items()},
-        "curves": {name: _curve(path, sizes(settings)[name], states.get(name)) for name, path in seen.items()},
-        "now": {name: _now(settings, path) for name, path in seen.items()},
-    }  # fmt: skip
-
-
-def _seen(settings: Settings, state: RunState | None) -> Json:
-    """What `look` found; before a run is there, the start."""
-    if state and state.seen:
-        return dict(state.seen)
-    start = line().minimum * 0 + (settings.w0, settings.w1)
-    return {"w0": [settings.w0], "w1": [settings.w1], "loss": [float(line().loss(start))]}
+        "sizes": counts,
+        "paths": paths,
+        "curves": curves,
+        "now": now,
+    }
 
 
 def _arrows() -> list[list[float]]:
     (left, right, columns), (low, high, rows) = ARROWS
     places = lattice((left, right), (low, high), columns, rows).reshape(-1, 2)
-    return [
-        [*place, *slopes] for place, slopes in zip(places.tolist(), significant(line().gradient(places)), strict=True)
-    ]
+    slopes = significant(line().gradient(places))
+    return [[*place, *slope] for place, slope in zip(places.tolist(), slopes, strict=True)]
 
 
-def _curve(path: Json, size: int, state: RunState | None) -> Json:
+def _curve(losses: list[float], size: int, state: RunState) -> Json:
     """The loss over all examples after each update; an update takes as long as this run's do on average."""
-    steps = range(len(path["loss"]))
-    each = state.seconds / state.step if state and state.step else 0.0
+    steps = range(len(losses))
+    each = state.seconds / max(1, state.step)
     return {
-        "step": list(steps), "examples": [size * step for step in steps], "seconds": [each * step for step in steps],
-        "train_loss": path["loss"],
-    }  # fmt: skip
+        "step": list(steps),
+        "examples": [size * step for step in steps],
+        "seconds": [each * step for step in steps],
+        "train_loss": losses,
+    }
 
 
-def _now(settings: Settings, path: Json) -> Json:
-    """Where a path ends, the gradient there, and where an update on all examples would lead from there."""
-    w = line().minimum * 0 + (path["w0"][-1], path["w1"][-1])
+def _now(settings: Settings, w: Any, losses: list[float]) -> Json:
+    """Where a path ends (2,), the gradient there, and where an update on all examples would lead from there."""
     slopes = line().gradient(w)
     inside = W0[0] <= w[0] <= W0[1] and W1[0] <= w[1] <= W1[1]
     return {
-        "w": w.tolist(), "slopes": slopes.tolist(), "next": (w - settings.learning_rate * slopes).tolist(),
-        "loss": path["loss"][-1], "updates": len(path["loss"]) - 1, "inside": bool(inside),
-    }  # fmt: skip
+        "w": w.tolist(),
+        "slopes": slopes.tolist(),
+        "next": (w - settings.learning_rate * slopes).tolist(),
+        "loss": losses[-1],
+        "updates": len(losses) - 1,
+        "inside": bool(inside),
+    }
 
 
 # ---- Formulas with numbers -------------------------------------------------------------------------------------------------------
@@ -307,7 +299,6 @@ LAB = Lab(
     ),
     figures=figures,
     runs=runs,
-    look=look,
     speed=12.0,
     watch={"weights": True},
     elements=("loss-landscape", "race-chart"),

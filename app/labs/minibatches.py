@@ -12,7 +12,7 @@ from annotated_types import Interval, doc
 
 from app.figures import figure
 from app.labs.lesson import Formula, Json, Lab, Part, RunState, Task, Verdict
-from engine.lessons.minibatches import EXAMPLES, PASSES, final_loss, measured, racer, updates
+from engine.lessons.minibatches import EXAMPLES, PASSES, Curve, final_loss, measured, racer, seconds_an_update, updates
 from engine.specs import RunSpec
 from engine.specs.ranges import Seed
 from engine.trainer import Trainer
@@ -58,9 +58,9 @@ def runs(settings: Settings) -> Mapping[str, RunSpec]:
 
 
 def look(trainer: Trainer, _: Settings, __: str) -> Generator[None, None, Json]:
-    """The loss over all examples along the way."""
-    curve = yield from measured(trainer, thread_time)
-    return {"steps": curve.steps, "losses": curve.losses, "seconds": curve.seconds}
+    """How long an update takes on this machine."""
+    yield
+    return {"seconds_an_update": seconds_an_update(trainer.spec, thread_time)}
 
 
 # ---- Figures -----------------------------------------------------------------------------------------------------------------
@@ -78,6 +78,12 @@ def figures(settings: Settings, states: Mapping[str, RunState]) -> Generator[Non
             {"name": name, "losses": losses, "levels": [_level(loss) for loss in losses], "good": _good(losses)}
         )
     found = sizes(settings)
+    curves, ends = {}, {}
+    for name, spec in runs(settings).items():
+        state = states.get(name, RunState())
+        curve = yield from measured(spec, state.step)
+        curves[name] = _curve(curve, found[name], state)
+        ends[name] = _end(curves[name], found[name], state)
     return {
         "sizes": found,
         "updates": {name: updates(size) for name, size in found.items()},
@@ -86,8 +92,8 @@ def figures(settings: Settings, states: Mapping[str, RunState]) -> Generator[Non
         "passes": PASSES,
         "good": GOOD,
         "table": table,
-        "curves": {name: _curve(states.get(name), size) for name, size in found.items()},
-        "ends": {name: _end(states.get(name), size) for name, size in found.items()},
+        "curves": curves,
+        "ends": ends,
     }
 
 
@@ -99,23 +105,21 @@ def _good(losses: list[float | None]) -> int:
     return sum(loss is not None and loss < GOOD for loss in losses)
 
 
-def _curve(state: RunState | None, size: int) -> Json:
-    seen: Json = state.seen if state and state.seen else {"steps": [0], "losses": [None], "seconds": 0.0}
-    steps = seen["steps"]
-    each = seen["seconds"] / max(1, steps[-1])
+def _curve(curve: Curve, size: int, state: RunState) -> Json:
+    each = state.seen.get("seconds_an_update", 0.0)
     return {
-        "step": steps,
-        "examples": [size * step for step in steps],
-        "seconds": [each * step for step in steps],
-        "train_loss": seen["losses"],
+        "step": curve.steps,
+        "examples": [size * step for step in curve.steps],
+        "seconds": [each * step for step in curve.steps],
+        "train_loss": curve.losses,
     }
 
 
-def _end(state: RunState | None, size: int) -> Json:
-    """The loss at the end of a race, and how long it took; None as long as it goes on."""
-    if state is None or not state.seen or (state.step < updates(size) and state.state != "diverged"):
-        return {"loss": None, "seconds": None}
-    return {"loss": state.seen["losses"][-1], "seconds": state.seen["seconds"]}
+def _end(curve: Json, size: int, state: RunState) -> Json:
+    """The loss at the end of a race, and how long it took; None as long as it goes on, and a loss of None if it diverged."""
+    if state.state == "diverged" or state.step >= updates(size):
+        return {"loss": None if state.state == "diverged" else curve["train_loss"][-1], "seconds": curve["seconds"][-1]}
+    return {"loss": None, "seconds": None}
 
 
 # ---- Formulas with numbers -------------------------------------------------------------------------------------------------------
@@ -138,7 +142,8 @@ def balance_in_numbers(f: Json) -> str:
 
 
 def ended_in_words(end: Json) -> str:
-    return f"{figure(end['loss'])} after {figure(1000 * end['seconds'])} ms"
+    loss = "diverged" if end["loss"] is None else figure(end["loss"])
+    return f"{loss} after {figure(1000 * end['seconds'])} ms"
 
 
 # ---- Tasks -----------------------------------------------------------------------------------------------------------------------

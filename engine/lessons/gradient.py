@@ -8,6 +8,7 @@ Slides: "Gradient", "Batch".
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,8 +17,10 @@ import numpy.typing as npt
 
 from engine.arrays import Truth
 from engine.datasets.plane import Positions
-from engine.datasets.table import encode_rows, table_points
-from engine.specs import TableSpec
+from engine.datasets.points import PointDataset, points_dataset
+from engine.datasets.table import encode_rows
+from engine.errors import DivergedError
+from engine.specs import RunSpec, TableSpec
 from engine.trainer import Trainer
 
 Numbers = npt.NDArray[np.float64]
@@ -27,8 +30,10 @@ X_ENDS = (0.0, 3.0)
 INTERCEPT, SLOPE, NOISE = 0.6, 0.9, 0.42
 SEED = 3
 
-PORTION = 500
-"""Updates from one breath to the next when a run is gone through again: a few milliseconds."""
+LONGEST = 1_000
+"""Updates of a path that is drawn; long before that all have arrived, or are lost."""
+PORTION = 200
+"""Updates from one breath to the next: some milliseconds."""
 
 
 @cache
@@ -40,6 +45,11 @@ def line_table() -> TableSpec:
     return TableSpec(
         columns=("x",), class_names=(), target="y", train_share=1.0, values=encode_rows(np.stack([x, y], axis=1))
     )
+
+
+@cache
+def line_dataset() -> PointDataset:
+    return points_dataset(line_table())
 
 
 def written(w0: float, w1: float) -> tuple[float, float]:
@@ -105,7 +115,7 @@ class Line:
 @cache
 def line() -> Line:
     """The line to be put through the forty points."""
-    return Line.through(*table_points(line_table()))
+    return Line.through(line_dataset().positions, line_dataset().labels)
 
 
 def lattice(w0: tuple[float, float], w1: tuple[float, float], columns: int, rows: int) -> Numbers:
@@ -114,16 +124,18 @@ def lattice(w0: tuple[float, float], w1: tuple[float, float], columns: int, rows
     return np.stack([across, down], axis=-1)
 
 
-def walked(trainer: Trainer) -> Generator[None, None, Numbers]:
-    """Where a run has been: its weights (T + 1, 2) after 0, 1, … T updates.
+def walked(spec: RunSpec, updates: int) -> Generator[None, None, Numbers]:
+    """Where a run of the forty points has been: its weights (T + 1, 2) after 0, 1, … `updates` updates, at most 1,000.
 
-    It is walked again, as a run is what its spec makes it, to the last bit; `trainer` stays as it is. Yields now and then.
+    It is walked again, as a run is what its spec makes it, to the last bit. Where it diverges the path ends. Yields now
+    and then.
     """
-    again = Trainer(trainer.spec, trainer.dataset)
-    places = [written(*again.network.parameters.tolist())]
-    while again.steps < trainer.steps:
-        again.step()
-        places.append(written(*again.network.parameters.tolist()))
-        if again.steps % PORTION == 0:
-            yield
+    trainer = Trainer(spec, line_dataset())
+    places = [written(*trainer.network.parameters.tolist())]
+    with suppress(DivergedError):
+        for step in range(min(updates, LONGEST)):
+            trainer.step()
+            places.append(written(*trainer.network.parameters.tolist()))
+            if step % PORTION == PORTION - 1:
+                yield
     return np.array(places)

@@ -8,6 +8,7 @@ Slide: "Batch".
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -25,7 +26,7 @@ PLACES = 100
 """Measurements of a whole run, so that its curve is smooth and measuring takes less than training."""
 PORTION = 500
 """Updates from one breath to the next: some ten milliseconds."""
-MOST_KNOWN = 2_000
+MOST_KNOWN = 1_000
 
 
 def ring() -> PlaneSpec:
@@ -67,33 +68,44 @@ def loss_over_all(trainer: Trainer) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The loss over all points after so many updates, from none to as many as the run has made, and how long those take."""
+    """The loss over all points after so many updates, from none to the last one that could be made."""
 
     steps: list[int]
     losses: list[float | None]
-    seconds: float
 
 
-def measured(trainer: Trainer, clock: Callable[[], float]) -> Generator[None, None, Curve]:
-    """The run's curve, by training it again: it is what its spec makes it. `trainer` stays as it is; yields now and then.
+_curves: dict[tuple[RunSpec, int], Curve] = {}
+"""Curves that this process has worked out: they are asked for again with every change beside them."""
 
-    Where it stops to be measured so often, its time would be that of the stops: it is trained once more without any.
-    clock: seconds as a float, best those of the processor.
-    """
-    again = Trainer(trainer.spec, trainer.dataset)
-    every = max(1, updates(trainer.spec.batch_size) // PLACES)
-    steps, losses = [0], [loss_over_all(again)]
-    while again.steps < trainer.steps:
-        again.advance(min(every, trainer.steps - again.steps))
-        steps.append(again.steps)
-        losses.append(loss_over_all(again))
-        yield
-    timed, seconds = Trainer(trainer.spec, trainer.dataset, clock=clock), 0.0
-    while timed.steps < trainer.steps:
-        result = timed.advance(min(PORTION, trainer.steps - timed.steps))
-        seconds += result.forward_seconds + result.backward_seconds
-        yield
-    return Curve(steps, losses, seconds)
+
+def measured(spec: RunSpec, count: int) -> Generator[None, None, Curve]:
+    """The curve of a run after `count` updates, by training it again: it is what its spec makes it. Yields now and then."""
+    if (spec, count) not in _curves:
+        found = yield from _measured(spec, count)
+        if len(_curves) >= MOST_KNOWN:
+            _curves.clear()
+        _curves[spec, count] = found
+    return _curves[spec, count]
+
+
+def _measured(spec: RunSpec, count: int) -> Generator[None, None, Curve]:
+    trainer = Trainer(spec, ring_points())
+    every = max(1, updates(spec.batch_size) // PLACES)
+    curve = Curve([0], [loss_over_all(trainer)])
+    with suppress(DivergedError):
+        while trainer.steps < count:
+            trainer.advance(min(every, count - trainer.steps))
+            curve.steps.append(trainer.steps)
+            curve.losses.append(loss_over_all(trainer))
+            yield
+    return curve
+
+
+def seconds_an_update(spec: RunSpec, clock: Callable[[], float]) -> float:
+    """As measured here and now on the run's first updates. clock: seconds as a float, best those of the processor."""
+    trainer = Trainer(spec, ring_points(), clock=clock)
+    result = trainer.advance(min(PORTION, updates(spec.batch_size)))
+    return (result.forward_seconds + result.backward_seconds) / trainer.steps
 
 
 _known: dict[RunSpec, float | None] = {}

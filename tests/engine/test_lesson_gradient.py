@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from engine.datasets.points import points_dataset
 from engine.differentiation import differentiate
 from engine.errors import DivergedError
-from engine.lessons.gradient import POINTS, lattice, line, line_table, walked, written
+from engine.lessons.gradient import LONGEST, POINTS, lattice, line, line_dataset, line_table, walked, written
 from engine.losses import MeanSquaredError
 from engine.network import Network
 from engine.specs import SGD, Dense, RunSpec, StopSpec
@@ -23,9 +22,8 @@ X, Y = line().inputs[:, 1], line().targets
 
 
 def trainer(learning_rate: float, batch_size: int = POINTS, seed: int = 1) -> Trainer:
-    table = line_table()
     spec = RunSpec(
-        dataset=table,
+        dataset=line_table(),
         network=(Dense(units=1),),
         parameters=written(*START),
         loss="mean_squared_error",
@@ -35,7 +33,7 @@ def trainer(learning_rate: float, batch_size: int = POINTS, seed: int = 1) -> Tr
         seed=seed,
         stop=StopSpec(steps=80),
     )
-    return Trainer(spec, points_dataset(table))
+    return Trainer(spec, line_dataset())
 
 
 def finished(walking: Generator[None, None, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
@@ -104,11 +102,6 @@ def test_batch_descent_diverges_exactly_when_the_rate_passes_the_limit() -> None
     assert losses[-1] > 1e6 * losses[0]
 
 
-def test_far_beyond_the_limit_the_run_itself_says_so() -> None:
-    with pytest.raises(DivergedError):
-        trainer(0.6).advance(80)
-
-
 @pytest.mark.parametrize("batch_size", [1, 8, POINTS])
 def test_a_path_is_where_the_run_has_been(batch_size: int) -> None:
     run = trainer(0.09, batch_size)
@@ -116,15 +109,19 @@ def test_a_path_is_where_the_run_has_been(batch_size: int) -> None:
     for _ in range(30):
         run.step()
         places.append(written(*run.network.parameters.tolist()))
-    before = run.state()
-    assert finished(walked(run)).tolist() == [list(place) for place in places]
-    assert run.steps == 30
-    assert np.array_equal(run.network.parameters, before.parameters)
-    assert run.state().generators == before.generators
+    assert finished(walked(run.spec, 30)).tolist() == [list(place) for place in places]
+
+
+def test_a_path_ends_where_the_run_diverges_and_where_nobody_looks_any_more() -> None:
+    run = trainer(0.6)
+    with pytest.raises(DivergedError):
+        run.advance(80)
+    lost = finished(walked(run.spec, 80))
+    assert len(lost) == run.steps + 1 < 80
+    assert lost[-1].tolist() == list(written(*run.network.parameters.tolist()))
+    assert len(finished(walked(trainer(0.09).spec, 5_000))) == LONGEST + 1
 
 
 def test_every_batch_update_is_a_step_against_the_arrow() -> None:
-    run = trainer(0.09)
-    run.advance(20)
-    path = finished(walked(run))
+    path = finished(walked(trainer(0.09).spec, 20))
     assert np.diff(path, axis=0) == pytest.approx(-0.09 * line().gradient(path[:-1]), abs=2e-6)

@@ -21,12 +21,14 @@ from engine.lessons.minibatches import (
     measured,
     racer,
     ring_points,
+    seconds_an_update,
     updates,
 )
 from engine.specs import SGD, RunSpec
 from engine.trainer import Trainer
 
 T = TypeVar("T")
+WILD = replace(racer(EXAMPLES, 0.3, 1), loss="mean_squared_error", optimizer=SGD(learning_rate=100))
 
 
 def finished(work: Generator[None, None, T]) -> T:
@@ -36,6 +38,10 @@ def finished(work: Generator[None, None, T]) -> T:
         except StopIteration as end:
             found: T = end.value
             return found
+
+
+def known_already(*_: Any) -> None:
+    pytest.fail("it is known already")
 
 
 def raced(spec: RunSpec, count: int | None = None) -> Trainer:
@@ -68,21 +74,32 @@ def test_the_loss_is_that_of_every_point_by_hand() -> None:
     assert loss_over_all(trainer) == pytest.approx(by_hand / EXAMPLES, rel=1e-5)
 
 
-def test_a_curve_is_the_loss_of_the_run_at_each_place() -> None:
+def test_a_curve_is_the_loss_of_the_run_at_each_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minibatches, "_curves", {})
     spec = racer(16, 0.3, 1)
-    run = raced(spec, 100)
-    before = run.network.parameters.copy()
-    curve = finished(measured(run, itertools.count().__next__))
+    curve = finished(measured(spec, 100))
     assert curve.steps == [0, *range(3, 100, 3), 100]
-    assert curve.seconds == 1, "two looks at the clock, before and after"
     for place in (1, 10, len(curve.steps) - 1):
         assert curve.losses[place] == loss_over_all(raced(spec, curve.steps[place]))
-    assert run.steps == 100
-    assert np.array_equal(run.network.parameters, before)
+    monkeypatch.setattr(minibatches, "Trainer", known_already)
+    assert finished(measured(spec, 100)) == curve
+
+
+def test_a_curve_ends_where_the_run_diverges() -> None:
+    with pytest.raises(DivergedError):
+        raced(WILD)
+    curve = finished(measured(WILD, PASSES))
+    assert curve.steps == list(range(len(curve.steps)))
+    assert len(curve.steps) <= PASSES
 
 
 def test_batch_descent_is_measured_at_each_of_its_few_updates() -> None:
-    assert finished(measured(raced(racer(EXAMPLES, 0.3, 1)), float)).steps == list(range(PASSES + 1))
+    assert finished(measured(racer(EXAMPLES, 0.3, 1), PASSES)).steps == list(range(PASSES + 1))
+
+
+def test_an_update_takes_its_share_of_the_time() -> None:
+    assert seconds_an_update(racer(16, 0.3, 1), itertools.count().__next__) == 1 / updates(16)
+    assert seconds_an_update(racer(1, 0.3, 1), itertools.count().__next__) == 1 / minibatches.PORTION
 
 
 def test_a_cell_of_the_table_is_where_that_race_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,20 +107,13 @@ def test_a_cell_of_the_table_is_where_that_race_ends(monkeypatch: pytest.MonkeyP
     spec = racer(16, 0.3, 1)
     found = finished(final_loss(spec))
     assert found == loss_over_all(raced(spec))
-
-    def untrained(*_: Any) -> None:
-        pytest.fail("it is known already")
-
-    monkeypatch.setattr(minibatches, "Trainer", untrained)
+    monkeypatch.setattr(minibatches, "Trainer", known_already)
     assert finished(final_loss(spec)) == found
 
 
 def test_what_diverges_has_no_final_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minibatches, "_known", {})
-    wild = replace(racer(EXAMPLES, 0.3, 1), loss="mean_squared_error", optimizer=SGD(learning_rate=100))
-    with pytest.raises(DivergedError):
-        raced(wild)
-    assert finished(final_loss(wild)) is None
+    assert finished(final_loss(WILD)) is None
 
 
 def test_what_the_slide_says_shows_in_the_table() -> None:

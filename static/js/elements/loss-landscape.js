@@ -20,6 +20,7 @@ import { colour, onPaletteChange, palette } from "../lib/palette.js";
 
 /** @typedef {[number, number]} Place w0 and w1 */
 /** @typedef {{ w0: number[], w1: number[] }} Path a place after 0, 1, … updates */
+/** @typedef {Path & { step: number }} Walked after how many updates it ends; what the stream adds may leave some out */
 /**
  * @typedef {object} Figures
  * @property {{ w0: Place, w1: Place, shape: [number, number], loss: number[][], levels: number[] }} surface
@@ -48,7 +49,7 @@ class LossLandscape extends HTMLElement {
   #said = make("p", { class: "visually-hidden", role: "status" });
   /** @type {Figures | null} */ #figures = null;
   /** @type {Record<string, string>} */ #settings = {};
-  /** @type {Map<string, Path>} what the stream has added to the paths of the figures, too */ #paths = new Map();
+  /** @type {Map<string, Walked>} */ #paths = new Map();
   /** @type {Map<string, number>} */ #generations = new Map();
   /** @type {Place | null} */ #cursor = null;
   /** @type {{ x: number, turn: number } | null} */ #drag = null;
@@ -85,36 +86,40 @@ class LossLandscape extends HTMLElement {
 
   get figures() { return this.#figures; }
   set figures(figures) {
+    if (figures?.lowest !== this.#figures?.lowest) this.#stale = true;
     this.#figures = figures;
-    for (const [run, path] of Object.entries(figures?.paths ?? {})) {
-      const known = this.#paths.get(run), ahead = known && known.w0[0] === path.w0[0] && known.w1[0] === path.w1[0] && known.w0.length > path.w0.length;
-      if (!ahead) this.#paths.set(run, { w0: [...path.w0], w1: [...path.w1] });
+    for (const [run, { w0, w1 }] of Object.entries(figures?.paths ?? {})) {
+      const known = this.#paths.get(run), step = w0.length - 1;
+      if (!known || known.step <= step || known.w0[0] !== w0[0] || known.w1[0] !== w1[0]) this.#paths.set(run, { w0: [...w0], w1: [...w1], step });
     }
     this.#describe.wish();
-    this.#refresh();
+    this.#redraw?.request();
   }
 
   get settings() { return this.#settings; }
   set settings(settings) {
-    if (settings.learning_rate !== this.#settings.learning_rate || settings.minibatch !== this.#settings.minibatch || settings.seed !== this.#settings.seed) this.#paths.clear();
+    const other = (/** @type {string[]} */ ...names) => names.some(name => settings[name] !== this.#settings[name]);
+    if (other("learning_rate", "minibatch", "seed")) this.#paths.clear();
+    if (other("view", "arrows", "turn")) this.#stale = true;
     this.#settings = settings;
     this.#turn = Number(settings.turn);
-    this.#reading.hidden = true;
-    this.#refresh();
+    if (this.#bowl) this.#reading.hidden = true;
+    this.#redraw?.request();
   }
 
   /** Another generation begins at the start. @param {string} run @param {Run} state */
   state(run, { generation }) {
-    if (this.#generations.get(run) !== generation) this.#paths.delete(run);
+    if ((this.#generations.get(run) ?? generation) !== generation) this.#paths.delete(run);
     this.#generations.set(run, generation);
   }
 
   /** The place after `step` updates. @param {string} run @param {PlaneFrame} frame */
   frame(run, { step, weights }) {
     const path = this.#paths.get(run), layer = weights?.[0], w0 = layer?.biases[0], w1 = layer?.weights[0][0];
-    if (!path || w0 == null || w1 == null || step !== path.w0.length) return;
+    if (!path || w0 == null || w1 == null || step <= path.step) return;
     path.w0.push(w0);
     path.w1.push(w1);
+    path.step = step;
     this.#redraw?.request();
   }
 
@@ -221,7 +226,7 @@ class LossLandscape extends HTMLElement {
       const path = this.#paths.get(run);
       if (!path) return [];
       const last = path.w0.length - 1, a = path.w0[last], b = path.w1[last], inside = a >= w0[0] && a <= w0[1] && b >= w1[0] && b <= w1[1];
-      return `${labels[run] ?? run} after ${integer(last)} updates ${inside ? `at w₀ ${fixed(a)}, w₁ ${fixed(b)}` : "has left the map"}, loss ${significant(lossAt(figures, a, b))}`;
+      return `${labels[run] ?? run} after ${integer(path.step)} updates ${inside ? `at w₀ ${fixed(a)}, w₁ ${fixed(b)}` : "has left the map"}, loss ${significant(lossAt(figures, a, b))}`;
     });
     const hand = this.#bowl ? "Left and right turn it." : "Arrow keys move a cursor, Enter starts there.";
     return `The loss over w₀ from ${fixed(w0[0], 1)} to ${fixed(w0[1], 1)} and w₁ from ${fixed(w1[0], 1)} to ${fixed(w1[1], 1)}, a long valley. ${lowest} ${paths.join("; ")}. ${hand}`;

@@ -72,6 +72,7 @@ const exactly = (...given) => given.slice(1, 3);
 export function bare({ shares, log, logAcross = false, width, height, rem, font, right = 84, range, across, drawn, pointed }) {
   const text = { stroke: colour("ink-3"), font: `${11 * rem}px ${font}`, ticks: { show: false } };
   const logarithmic = {
+    incrs: [1e300], // uPlot looks for a step wide enough first, and draws no ticks over more decades than its own steps have
     splits: (/** @type {[UPlot, number, number, number]} */ ...[, , low, high]) => logTicks(low, high),
     filter: (/** @type {UPlot} */ _, /** @type {number[]} */ ticks) => ticks,
   };

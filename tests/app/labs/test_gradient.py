@@ -12,24 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.labs.gradient import LAB, UPDATES, Settings, figures, limit_in_numbers, look, runs, update_in_numbers
+from app.labs.gradient import LAB, UPDATES, Settings, figures, limit_in_numbers, runs, update_in_numbers
 from app.labs.lesson import Json, RunState, Verdict
-from engine.datasets.points import points_dataset
 from engine.errors import DivergedError
-from engine.lessons.gradient import line, line_table
+from engine.lessons.gradient import line, line_dataset
 from engine.trainer import Trainer
 
 OPENED = Settings()
-
-
-def seen(trainer: Trainer, settings: Settings, name: str) -> Json:
-    looking = look(trainer, settings, name)
-    while True:
-        try:
-            next(looking)
-        except StopIteration as end:
-            found: Json = end.value
-            return found
 
 
 @cache
@@ -37,20 +26,28 @@ def states(settings: Settings, updates: int = UPDATES) -> Mapping[str, RunState]
     """Where the runs stand after so many updates, or where they diverged."""
     found = {}
     for name, spec in runs(settings).items():
-        trainer = Trainer(spec, points_dataset(line_table()))
+        trainer = Trainer(spec, line_dataset())
         with suppress(DivergedError):
-            trainer.advance(updates)
+            if updates:
+                trainer.advance(updates)
         parameters = tuple(trainer.network.parameters.tolist())
-        found[name] = RunState(
-            step=trainer.steps, seconds=2.0, parameters=parameters, seen=seen(trainer, settings, name)
-        )
+        found[name] = RunState(step=trainer.steps, seconds=2.0, parameters=parameters)
     return found
+
+
+def shown(settings: Settings, updates: int = UPDATES) -> Json:
+    working = figures(settings, states(settings, updates))
+    while True:
+        try:
+            next(working)
+        except StopIteration as end:
+            found: Json = end.value
+            return found
 
 
 def verdict(task: str, settings: Settings, updates: int = UPDATES) -> Verdict:
     (found,) = (one for one in LAB.tasks if one.name == task)
-    known = states(settings, updates)
-    return found.check(settings, figures(settings, known), known)
+    return found.check(settings, shown(settings, updates), states(settings, updates))
 
 
 def test_the_three_runs_differ_in_nothing_but_their_batches() -> None:
@@ -63,7 +60,7 @@ def test_the_three_runs_differ_in_nothing_but_their_batches() -> None:
 
 def test_what_is_drawn_is_where_the_runs_are() -> None:
     known = states(OPENED)
-    found = figures(OPENED, known)
+    found = shown(OPENED)
     for name, run in known.items():
         assert run.parameters
         path, curve = found["paths"][name], found["curves"][name]
@@ -79,20 +76,20 @@ def test_what_is_drawn_is_where_the_runs_are() -> None:
 
 def test_the_next_place_is_one_batch_update_away() -> None:
     """The update that the formula shows is the one that the run then makes."""
-    now = figures(OPENED, states(OPENED, 20))["now"]["batch"]
-    after = figures(OPENED, states(OPENED, 21))["now"]["batch"]
+    now = shown(OPENED, 20)["now"]["batch"]
+    after = shown(OPENED, 21)["now"]["batch"]
     assert now["next"] == pytest.approx(after["w"], abs=1e-5)
-    first, _ = update_in_numbers(figures(OPENED, states(OPENED, 20))).splitlines()
+    first, _ = update_in_numbers(shown(OPENED, 20)).splitlines()
     before, slope, result = (now["w"][0], now["slopes"][0], after["w"][0])
-    shown = [
+    written = [
         float(text.strip("()").replace("−", "-"))
         for text in first.removeprefix("w₀ ← ").replace(" − ", " = ").replace(" · ", " = ").split(" = ")
     ]
-    assert shown == pytest.approx([before, 0.09, slope, result], abs=5.1e-4)
+    assert written == pytest.approx([before, 0.09, slope, result], abs=5.1e-4)
 
 
 def test_before_anything_has_run_there_is_the_start() -> None:
-    found = figures(OPENED, {})
+    found = shown(OPENED, 0)
     assert found["paths"]["batch"] == {"w0": [OPENED.w0], "w1": [OPENED.w1]}
     assert found["now"]["batch"]["loss"] == pytest.approx(float(line().loss(np.array([OPENED.w0, OPENED.w1]))))
     json.dumps(found, allow_nan=False)
@@ -101,7 +98,7 @@ def test_before_anything_has_run_there_is_the_start() -> None:
 def test_past_every_bound_the_figures_still_are_numbers() -> None:
     lost = replace(OPENED, learning_rate=0.6)
     assert states(lost)["batch"].step < UPDATES, "the run has diverged"
-    found = figures(lost, states(lost))
+    found = shown(lost)
     json.dumps(found, allow_nan=False)
     assert found["now"]["batch"]["inside"] is False
     assert limit_in_numbers(found).endswith("α = 0.600 > 0.281: it diverges")

@@ -34,11 +34,8 @@ def states(settings: Settings, share: float = 1.0) -> Mapping[str, RunState]:
     for name, spec in runs(settings).items():
         trainer = Trainer(spec, ring_points())
         trainer.advance(max(1, int(share * (spec.stop.steps or 0))))
-        found[name] = RunState(
-            step=trainer.steps,
-            seen=finished(look(trainer, settings, name)),
-            metrics={"train_loss": loss_over_all(trainer)},
-        )
+        seen = finished(look(trainer, settings, name))
+        found[name] = RunState(step=trainer.steps, seen=seen, metrics={"train_loss": loss_over_all(trainer)})
     return found
 
 
@@ -79,6 +76,15 @@ def test_as_long_as_a_race_goes_on_it_has_no_end() -> None:
         assert [end["loss"] for end in found["ends"].values()] == [None] * 3
         assert balance_in_numbers(found).splitlines()[1] == "stochastic: on its way"
         json.dumps(found, allow_nan=False)
+
+
+def test_a_race_that_diverged_has_no_loss_and_solves_nothing() -> None:
+    """Its weights are then those of before: where it was is only in its state."""
+    state = RunState(step=5, state="diverged", seen={"seconds_an_update": 0.001})
+    found = finished(figures(OPENED, {**states(OPENED), "batch": state}))
+    assert found["ends"]["batch"] == {"loss": None, "seconds": pytest.approx(0.005)}
+    assert balance_in_numbers(found).startswith("batch: diverged after 5.00 ms")
+    assert not LAB.tasks[0].check(OPENED, found, states(OPENED)).solved
 
 
 @pytest.mark.parametrize(
