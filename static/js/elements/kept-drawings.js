@@ -31,6 +31,7 @@ class KeptDrawings extends HTMLElement {
   /** @type {string | null} the setting, once it is known */ #chosen = null;
   #teach = "";
   /** @type {Drawn[]} */ #drawn = [];
+  #shown = "";
   #reading = new Pace(READ_EVERY, () => { void this.#read(); });
   /** @type {(() => void) | null} */ #stop = null;
 
@@ -51,7 +52,10 @@ class KeptDrawings extends HTMLElement {
       for (const button of this.#labels.querySelectorAll("button")) button.disabled = this.#pad.ink.empty;
       this.#reading.wish();
     });
-    this.#stop = onPaletteChange(() => this.#show());
+    this.#stop = onPaletteChange(() => {
+      this.#shown = "";
+      this.#show();
+    });
     void this.#load();
   }
 
@@ -135,6 +139,9 @@ class KeptDrawings extends HTMLElement {
 
   #show() {
     const mine = this.#chosen === this.#packed, first = this.#kept.length - this.#drawn.length;
+    const now = JSON.stringify([this.#drawn, mine, this.#kept.map(({ id }) => id)]);
+    if (now === this.#shown) return; // a button may have the focus
+    this.#shown = now;
     this.#strip.replaceChildren(...this.#drawn.map((drawing, place) => this.#tile(drawing, mine ? this.#kept[first + place]?.id : undefined)));
     this.#strip.hidden = !this.#drawn.length;
     const row = [];
