@@ -149,6 +149,7 @@ def _plot(settings: Settings, learned: Mapping[str, Line], best: Mapping[str, Li
             "x": ends,
             "values": lesson.heights(settings.unit, learned[name], PLACES).tolist(),
             "run": name,
+            "learns": len(settings.sets[name]),
             "straight": linear,
         }
         for name, look in LOOKS.items()

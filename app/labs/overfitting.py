@@ -95,7 +95,9 @@ def _timber(settings: Settings, spec: RunSpec, run: RunState) -> tuple[Json, Jso
     if run.parameters is not None:
         rows.append(_network_row(settings, spec, run.parameters))
         answers = fits.answers(spec, run.parameters, QUARTERLY).tolist()
-        plot["curves"].append(_curve("C", "C, network", "series-3", [1, NEXT], answers) | {"run": "timber"})
+        plot["curves"].append(
+            _curve("C", "C, network", "series-3", [1, NEXT], answers) | {"run": "timber", "learns": QUARTERS}
+        )
     looks = ("series-1", "series-2", "series-3")
     plot["marks"] = [
         {"x": NEXT, "y": row["sales"], "words": f"{row['name']} {fixed(row['sales'], 0)}", "look": look}
@@ -159,7 +161,7 @@ def _network(settings: Settings, spec: RunSpec, run: RunState) -> tuple[Json, Js
         curves.append(_curve("lowest", "network at its lowest held-out loss", "series-3", [-5, 5], best))
     if run.parameters is not None:
         now = fits.answers(spec, run.parameters, PLACES).tolist()
-        curves.append(_curve("now", "network now", "series-2", [-5, 5], now) | {"run": "network"})
+        curves.append(_curve("now", "network now", "series-2", [-5, 5], now) | {"run": "network", "learns": len(x)})
     train, held_out = run.metrics.get("train_loss"), run.metrics.get("test_loss")
     lowest = run.seen.get("loss")
     plot = {
@@ -180,7 +182,7 @@ def _network(settings: Settings, spec: RunSpec, run: RunState) -> tuple[Json, Js
         "lowest": lowest,
         "lowest_step": run.seen.get("step"),
         "waited": waited(run),
-        "worse": held_out / lowest if held_out is not None and lowest else None,
+        "worse": held_out / lowest if held_out is not None and lowest and held_out > lowest else None,
         "chance": LOWEST_POSSIBLE,
     }, plot
 

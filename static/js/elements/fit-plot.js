@@ -25,8 +25,9 @@ import { PointSet } from "../lib/plane-points.js";
 /** @typedef {{ name: string, range: Place, ticks?: [number, string][] }} Axis */
 /**
  * A curve: its values at equal steps over `x`. `run`: that of a run, whose frames bring newer ones; `straight`: two of its
- * values say all. `wide`: drawn broad and pale, for another to lie on.
- * @typedef {{ name: string, words: string, look: keyof typeof LOOKS, x: Place, values: (number | null)[], run?: string, straight?: boolean, wide?: boolean }} Curve
+ * values say all. `learns`: the run learns from so many of the points, the first ones, all of them in each batch. `wide`: drawn
+ * broad and pale, for another to lie on.
+ * @typedef {{ name: string, words: string, look: keyof typeof LOOKS, x: Place, values: (number | null)[], run?: string, learns?: number, straight?: boolean, wide?: boolean }} Curve
  */
 /**
  * `kinds`: what each kind of point is, in words. `limits`: of what may be edited. `split`: only the side of this value counts,
@@ -65,6 +66,7 @@ class FitPlot extends HTMLElement {
   /** @type {Plot | null} */ #plot = null;
   /** @type {ReturnType<typeof axesIn> | null} */ #axes = null;
   /** Newer values of curves that belong to runs. @type {Map<string, { x: Place, values: (number | null)[] }>} */ #live = new Map();
+  /** The stage of an update that is told slowly, and how many points its run learns from. @type {{ stage: string, of: number } | null} */ #told = null;
   #set = new PointSet();
   #sent = { text: "", at: -Infinity };
   /** @type {Place | null} */ #place = null;
@@ -124,6 +126,12 @@ class FitPlot extends HTMLElement {
   frame(run, { curve }) {
     if (!curve || !this.#plot?.curves.some(each => each.run === run)) return;
     this.#live.set(run, { x: curve.x, values: curve.output });
+    this.#redraw?.request();
+  }
+
+  /** @param {import("../lib/narration.js").Stage | null} stage @param {NarratedUpdate} told */
+  narrate(stage, { batch }) {
+    this.#told = stage && stage !== "update" ? { stage, of: batch.of } : null;
     this.#redraw?.request();
   }
 
@@ -266,8 +274,26 @@ class FitPlot extends HTMLElement {
     context.restore();
     const points = plot.limits ? this.#set.points.map(point => ({ place: this.#where(point), kind: point.test ? "outlier" : "filled" })) : plot.points.map(({ x, y, kind }) => ({ place: [x, y], kind }));
     for (const { place: [x, y], kind } of points) mark(context, kind, drawn.X(x), drawn.Y(y));
+    this.#drawTold(plot);
     this.#drawMarks(plot);
     this.#drawPointed(plot);
+  }
+
+  /** Of an update that is told slowly, the batch; where its loss is told, how far each point is from the curve. @param {Plot} plot */
+  #drawTold({ points, curves }) {
+    const told = this.#told, curve = told && curves.find(({ learns }) => learns === told.of);
+    if (!this.#axes || !told || !curve) return;
+    const { context } = this.#axes, apart = told.stage === "loss" || told.stage === "backward";
+    context.strokeStyle = colour("focus");
+    context.lineWidth = 1.5;
+    context.beginPath();
+    for (const { x, y } of points.slice(0, told.of)) {
+      const [across, up] = this.#pixels(this.#where({ place: [x], label: y, test: false })), answer = at(this.#newest(curve), x);
+      context.moveTo(across + (apart ? 0 : RADIUS + 3), up);
+      if (!apart) context.arc(across, up, RADIUS + 3, 0, 2 * Math.PI);
+      else if (answer !== null) context.lineTo(...this.#pixels([x, answer]));
+    }
+    context.stroke();
   }
 
   /** What the curves say where there is no point; beside them their words, pushed apart. @param {Plot} plot */

@@ -134,6 +134,27 @@ def test_a_frame_moves_the_line_of_its_run_from_edge_to_edge(bench: Bench) -> No
     )
 
 
+def test_a_told_update_shows_its_batch_and_what_each_point_misses(bench: Bench) -> None:
+    figure = plot()
+    figure["curves"][0]["learns"] = 2
+    Fit(bench, figure)
+    narrate = "([stage, of]) => document.querySelector('fit-plot').narrate(stage, { batch: { of } })"
+    violet = """(([x, y]) => {
+      const canvas = document.querySelector('fit-plot canvas'), { clientWidth: w, clientHeight: h } = canvas;
+      const [r, g, b] = canvas.getContext('2d').getImageData(40 + (x + 5) / 10 * (w - 60), h - 36 - (y + 5) / 10 * (h - 58), 1, 1).data;
+      return b > r + 40 && b > g + 90;
+    })(%s)"""
+    bench.page.evaluate(narrate, ["loss", 2])
+    bench.until(violet % "[1, 1]")
+    assert bench.page.evaluate(violet % "[-3, -0.4]")
+    assert not bench.page.evaluate(violet % "[4, -1]")
+    bench.page.evaluate(narrate, ["loss", 3])  # another run, which is not drawn
+    bench.until("!" + violet % "[1, 1]")
+    bench.page.evaluate(narrate, ["batch", 2])
+    bench.page.evaluate(narrate, [None, 2])
+    bench.until("!" + violet % "[1, 1]")
+
+
 def test_what_is_forecast_stays_on_the_plot_and_has_its_words(bench: Bench) -> None:
     marks = [
         {"x": 4, "y": 3, "words": "A 3", "look": "series-1"},
