@@ -7,6 +7,8 @@
  * run trains its frames with weights, so that a path grows between two answers. A click on the map, or arrow keys and Enter,
  * start elsewhere; the bowl is turned by dragging it or with the arrow keys. Both say so by the event `set`.
  *
+ * In slow motion the update is drawn as it is told: where it begins, the way downhill, the step.
+ *
  * Ground, which seldom changes, and paths have a canvas each.
  */
 
@@ -52,6 +54,7 @@ class LossLandscape extends HTMLElement {
   /** @type {Map<string, Walked>} */ #paths = new Map();
   /** @type {Map<string, number>} */ #generations = new Map();
   /** @type {Place | null} */ #cursor = null;
+  /** @type {{ stage: string, from: Place, slope: Place, to: Place } | null} */ #told = null;
   /** @type {{ x: number, turn: number } | null} */ #drag = null;
   #turn = 0;
   #stale = true;
@@ -100,7 +103,10 @@ class LossLandscape extends HTMLElement {
   set settings(settings) {
     const other = (/** @type {string[]} */ ...names) => names.some(name => settings[name] !== this.#settings[name]);
     if (other("learning_rate", "minibatch", "seed")) this.#paths.clear();
-    if (other("view", "arrows", "turn")) this.#stale = true;
+    if (other("view", "arrows", "turn")) {
+      this.#stale = true;
+      this.#describe.hurry(); // the figures come next
+    }
     this.#settings = settings;
     this.#turn = Number(settings.turn);
     if (this.#bowl) this.#reading.hidden = true;
@@ -120,6 +126,14 @@ class LossLandscape extends HTMLElement {
     path.w0.push(w0);
     path.w1.push(w1);
     path.step = step;
+    this.#describe.wish();
+    this.#redraw?.request();
+  }
+
+  /** One update, stage by stage. @param {string | null} stage @param {NarratedUpdate} told */
+  narrate(stage, { layers: [layer] }) {
+    const at = (/** @type {"old" | "gradient" | "new"} */ which) => /** @type {Place} */ ([layer.biases?.[which].values?.[0], layer.weights?.[which].values?.[0][0]]);
+    this.#told = stage ? { stage, from: at("old"), slope: at("gradient"), to: at("new") } : null;
     this.#redraw?.request();
   }
 
@@ -391,6 +405,34 @@ class LossLandscape extends HTMLElement {
       if (head) disc(context, ...head, 4.75, colour(token));
     }
     this.#drawMarks(context, figures, project);
+    this.#drawTold(context, project);
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {Project} project */
+  #drawTold(context, project) {
+    const told = this.#told, rem = this.#rem;
+    if (!told || [...told.from, ...told.slope, ...told.to].some(value => value == null)) return;
+    const from = project(...told.from), to = project(...told.to);
+    context.textAlign = "left";
+    context.strokeStyle = context.fillStyle = colour("ink");
+    if (told.stage === "backward") {
+      const downhill = project(told.from[0] - told.slope[0], told.from[1] - told.slope[1]), far = Math.hypot(downhill[0] - from[0], downhill[1] - from[1]) || 1;
+      const tip = /** @type {Place} */ ([0, 1].map(i => from[i] + 60 * rem * (downhill[i] - from[i]) / far));
+      trace(context, [from, tip], colour("sheet", 0.8), 7, []);
+      trace(context, [from, tip], colour("ink"), 3, []);
+      disc(context, ...tip, 4);
+      halo(context, "−∇Loss", tip[0] + 8 * rem, tip[1]);
+    } else if (told.stage === "update") {
+      trace(context, [from, to], colour("sheet", 0.8), 8, []);
+      trace(context, [from, to], colour("ink"), 4, []);
+      disc(context, ...to, 6);
+      halo(context, "−α∇Loss", to[0] + 10 * rem, to[1] + 12 * rem);
+    }
+    context.strokeStyle = colour("ink");
+    context.lineWidth = 2;
+    context.beginPath();
+    context.arc(...from, 9, 0, 2 * Math.PI);
+    context.stroke();
   }
 
   /** Start, minimum, cursor. @param {CanvasRenderingContext2D} context @param {Figures} figures @param {Project} project */
