@@ -13,7 +13,7 @@ export const STAGES = ["batch", "forward", "loss", "backward", "update"];
 export const TITLES = { batch: "Take a batch", forward: "Forward", loss: "Loss", backward: "Backward", update: "Update" };
 
 const DIGITS = 4; // after the point: enough to follow a sum by hand
-const MOST = 12; // numbers of a layer that are written out
+const MOST = 16; // numbers of a layer that are written out
 const NUMBERED = new Set(["dense", "sigmoid", "tanh", "relu", "leaky_relu", "softplus", "gelu", "dropout", "flatten"]); // layers that keep the units apart
 const subscript = (/** @type {number} */ number) => [...String(number)].map(c => "₀₁₂₃₄₅₆₇₈₉"[Number(c)]).join("");
 /** Small ones keep their digits. @param {number | null} value */
@@ -31,10 +31,10 @@ function batch({ batch: { examples, of, places }, example }) {
   const which = example.label === null ? `${figure(example.target)} is to be met` : `its class is ${example.label}`;
   return {
     title: TITLES.batch,
-    gist: examples === of ? `all ${integer(of)} examples` : `${integer(examples)} of ${integer(of)} examples`,
+    gist: of === 1 ? "the only example" : examples === of ? `all ${integer(of)} examples` : `${integer(examples)} of ${integer(of)} examples`,
     lines: [
-      examples === of ? `All ${integer(of)} training examples are taken.` : `${integer(examples)} of the ${integer(of)} training examples ${examples === 1 ? "is" : "are"} taken: the next in a shuffled order.`,
-      `The first of them is number ${integer(places[0] + 1)}; ${which}. The stages that follow show what becomes of it.`,
+      of === 1 ? "There is one training example, and it is taken." : examples === of ? `All ${integer(of)} training examples are taken.` : `${integer(examples)} of the ${integer(of)} training examples ${examples === 1 ? "is" : "are"} taken: the next in a shuffled order.`,
+      `${of === 1 ? "Of this one" : `The first of them is number ${integer(places[0] + 1)};`} ${which}. The stages that follow show what becomes of it.`,
     ],
     rows: [["its inputs", values && values.length <= MOST ? values.map((value, k) => `x${subscript(k + 1)} = ${figure(value)}`).join("   ") : inRange(input)]],
   };
