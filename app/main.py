@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from app import __version__, problems
 from app.answers import FieldProblem, ProblemAnswer
-from app.routes import docs, labs, miniatures, network, pages, plane, stream, verify
+from app.routes import docs, labs, miniatures, network, one_weight, pages, plane, stream, verify
 from app.routes import runs as run_pages
 from app.routes.api import catalogue, drawings, points, predictions, reports, runs
 from app.routes.api import labs as labs_api
@@ -128,6 +128,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         network.router,
         verify.router,
         labs.router,
+        one_weight.router,
         miniatures.router,
     ):
         app.include_router(router)

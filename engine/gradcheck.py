@@ -32,9 +32,10 @@ BUDGET = 1e9
 
 @dataclass(frozen=True, slots=True)
 class GroupCheck:
-    """How well one layer's weights or biases agree: `error` is relative, 0 perfect, about 1 unrelated.
+    """How well one layer's weights or biases agree, `checked` of `size` of them.
 
-    `checked` of `size` parameters were tried.
+    difference: how far from the mean of both slopes, error: how far outside of them, and so 0 at a kink; both relative, about
+    1 where the two are unrelated.
     """
 
     index: int
@@ -42,6 +43,7 @@ class GroupCheck:
     group: str
     size: int
     checked: int
+    difference: float
     error: float
 
 
@@ -87,8 +89,10 @@ def checking(
             for place in places:
                 sides.append(slopes(values.reshape(-1), place, cost))
                 yield
-            error = relative_error(np.array(sides).T, gradients.reshape(-1)[places])
-            checks.append(GroupCheck(index, copy.plan[index].name, group, values.size, places.size, error))
+            both, backpropagated = np.array(sides).T, gradients.reshape(-1)[places]
+            difference = relative_error(both.mean(axis=0, keepdims=True), backpropagated)
+            error = relative_error(both, backpropagated)
+            checks.append(GroupCheck(index, copy.plan[index].name, group, values.size, places.size, difference, error))
     return checks
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from app.labs import (
     activation_functions,
+    backpropagation,
     convolution,
     dense_and_convolutional,
     gradient,
@@ -25,6 +26,7 @@ ALL: tuple[Lab, ...] = tuple(
     sorted(
         (
             activation_functions.LAB,
+            backpropagation.LAB,
             convolution.LAB,
             dense_and_convolutional.LAB,
             gradient.LAB,

@@ -27,9 +27,9 @@ class Weights:
     w14: Weight = 0.3
     w24: Weight = 0.8
     w04: Weight = -0.2
-    w35: Weight = 1.2
-    w45: Weight = -0.7
-    w05: Weight = 0.3
+    w35: Weight = 0.6
+    w45: Weight = 0.9
+    w05: Weight = -0.8
 
 
 def in_order(settings: Weights) -> tuple[float, ...]:

@@ -11,15 +11,17 @@ gradient is Δ times what came in, and every update takes it off. All of it in f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, tanh
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from engine.lessons.by_hand import Line, factor, written
+from engine.datasets.table import encode_rows
+from engine.lessons.by_hand import Line, factor, shortest, written
 from engine.lessons.updates import Memory, Update, update
-from engine.specs import OptimizerSpec
+from engine.specs import Dense, LayerSpec, OptimizerSpec, ReLU, Sigmoid, TableSpec, Tanh
+from engine.trainer import Trainer
 
 Activation: TypeAlias = Literal["sigmoid", "tanh", "relu", "linear"]
 
@@ -114,7 +116,7 @@ class _Function:
 _FUNCTIONS: Mapping[Activation, _Function] = MappingProxyType(
     {
         "sigmoid": _Function(
-            lambda j: rf"\frac{{1}}{{1 + e^{{-in_{j}}}}}",
+            lambda j: rf"\frac{{1}}{{1 + e^{{-{_taken(j)}}}}}",
             lambda z: f"1 / (1 + e^({written(-z)}))",
             lambda z: 1 / (1 + exp(-z)) if z > 0 else exp(z) / (1 + exp(z)),  # the same, and no power overflows
             lambda a: f"{a} (1 - {a})",
@@ -122,7 +124,7 @@ _FUNCTIONS: Mapping[Activation, _Function] = MappingProxyType(
             lambda _, a: a * (1 - a),
         ),
         "tanh": _Function(
-            lambda j: rf"\tanh(in_{j})",
+            lambda j: rf"\tanh({_taken(j)})",
             lambda z: f"tanh({written(z)})",
             tanh,
             lambda a: f"1 - {a}^2",
@@ -130,7 +132,7 @@ _FUNCTIONS: Mapping[Activation, _Function] = MappingProxyType(
             lambda _, a: 1 - a * a,
         ),
         "relu": _Function(
-            lambda j: rf"\max(0, in_{j})",
+            lambda j: rf"\max(0, {_taken(j)})",
             lambda z: f"max(0, {written(z)})",
             lambda z: max(0.0, z),
             lambda _: r"1 \text{ above 0, else } 0",
@@ -138,7 +140,7 @@ _FUNCTIONS: Mapping[Activation, _Function] = MappingProxyType(
             lambda z, _: float(z > 0),
         ),
         "linear": _Function(
-            lambda j: f"in_{j}", written, lambda z: z, lambda _: "1", lambda _, __: "1", lambda _, __: 1.0
+            lambda j: _taken(j), written, lambda z: z, lambda _: "1", lambda _, __: "1", lambda _, __: 1.0
         ),
     }
 )
@@ -177,7 +179,7 @@ class _Sheet:
         yield self.line(
             "delta5",
             "5 loss",
-            r"\Delta_5 = -2 (y - \hat{y})\, g_5'(in_5)",
+            r"\Delta_5 = -2 (y - \hat{y})\, g_5'(\mathit{in}_5)",
             f"−2 · ({written(v['y'])} − {factor(v['a5'])}) · {factor(v['slope5'])}",
             -2 * (v["y"] - v["a5"]) * v["slope5"],
         )
@@ -188,7 +190,7 @@ class _Sheet:
             yield self.line(
                 f"delta{unit}",
                 f"{unit} {weight}",
-                rf"\Delta_{unit} = \Delta_5\, {symbol(weight)}\, g_{unit}'(in_{unit})",
+                rf"\Delta_{unit} = \Delta_5\, {symbol(weight)}\, g_{unit}'({_taken(unit)})",
                 f"{written(v['delta5'])} · {factor(v[weight])} · {factor(v[f'slope{unit}'])}",
                 v["delta5"] * v[weight] * v[f"slope{unit}"],
             )
@@ -202,7 +204,7 @@ class _Sheet:
         return self.line(
             f"in{unit}",
             " ".join((unit, bias, *weights)),
-            rf"in_{unit} = {symbol(bias)}"
+            rf"{_taken(unit)} = {symbol(bias)}"
             + "".join(
                 rf" + {symbol(weight)}\, {answer(source)}" for weight, source in zip(weights, sources, strict=True)
             ),
@@ -213,7 +215,7 @@ class _Sheet:
     def activation(self, unit: str) -> Line:
         g, z = _FUNCTIONS[self.units[unit]], self.values[f"in{unit}"]
         return self.line(
-            f"a{unit}", unit, rf"{answer(unit)} = g_{unit}(in_{unit}) = {g.latex(unit)}", g.numbers(z), g.value(z)
+            f"a{unit}", unit, rf"{answer(unit)} = g_{unit}({_taken(unit)}) = {g.latex(unit)}", g.numbers(z), g.value(z)
         )
 
     def slope(self, unit: str) -> Line:
@@ -221,7 +223,7 @@ class _Sheet:
         return self.line(
             f"slope{unit}",
             unit,
-            rf"g_{unit}'(in_{unit}) = {g.slope_latex(answer(unit))}",
+            rf"g_{unit}'({_taken(unit)}) = {g.slope_latex(answer(unit))}",
             g.slope_numbers(z, a),
             g.slope(z, a),
         )
@@ -240,6 +242,37 @@ class _Sheet:
             )
 
 
+def _taken(unit: str) -> str:
+    """What a unit takes in, as LaTeX."""
+    return rf"\mathit{{in}}_{unit}"
+
+
 def answer(unit: str) -> str:
     """What a unit gives out, as LaTeX: `x_1` of an input, `a_3`, and ŷ of the last."""
     return {"1": "x_1", "2": "x_2", "5": r"\hat{y}"}.get(unit, f"a_{unit}")
+
+
+# ---- As a run ----------------------------------------------------------------------------------------------------------
+
+
+def one_example(example: Example) -> TableSpec:
+    """A table of this example alone, to train on."""
+    row = (example.x1, example.x2, example.y)
+    return TableSpec(columns=("x1", "x2"), class_names=(), values=encode_rows([row]), target="y", train_share=1.0)
+
+
+def layers(hidden: Activation, output: Activation) -> tuple[LayerSpec, ...]:
+    """The network 2-2-1 as a run's spec has it."""
+    return (Dense(units=2), *_LAYERS[hidden], Dense(units=1), *_LAYERS[output])
+
+
+_LAYERS: Mapping[Activation, tuple[LayerSpec, ...]] = MappingProxyType(
+    {"sigmoid": (Sigmoid(),), "tanh": (Tanh(),), "relu": (ReLU(),), "linear": ()}
+)
+
+
+def remembered(trainer: Trainer) -> Generator[None, None, dict[str, Any]]:
+    """What the optimizer of a run remembers of its few weights, by the names of its accumulators."""
+    yield
+    state = trainer.optimizer.state
+    return {name: [shortest(value) for value in values.tolist()] for name, values in state.items()}

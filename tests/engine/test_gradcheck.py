@@ -134,6 +134,7 @@ def test_a_run_is_checked_on_its_own_examples() -> None:
         before = trainer.state()
         found = finished(of_run(trainer))
         assert found["worst"] < 1e-5
+        assert all(0 < group["difference"] < 1e-5 for group in found["groups"])
         assert sum(group["size"] for group in found["groups"]) == trainer.network.parameters.size
         assert all(0 < group["checked"] <= group["size"] for group in found["groups"])
         assert (found["step"], found["examples"]) == (5, 4)

@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.lessons.backpropagation import WEIGHTS, Activation, Example, updates, worked
+from engine.lessons.backpropagation import WEIGHTS, Activation, Example, layers, updates, worked
 from engine.lessons.by_hand import Line, factor, shortest, written
 from engine.losses import MeanSquaredError
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
-from engine.specs import OPTIMIZER_SPECS, Dense, LayerSpec, ReLU, Sigmoid, Tanh
+from engine.specs import OPTIMIZER_SPECS
 from tests.engine.by_hand import check_line, reckoned
 
-LAYERS: dict[str, tuple[LayerSpec, ...]] = {"sigmoid": (Sigmoid(),), "tanh": (Tanh(),), "relu": (ReLU(),), "linear": ()}
 NINE = dict(zip(WEIGHTS, (0.5, -0.4, 0.3, 0.8, 0.1, -0.2, 1.2, -0.7, 0.3), strict=True))
 ONE = Example(x1=1.0, x2=-2.0, y=1.0)
 
@@ -25,7 +24,7 @@ kinds = st.sampled_from(("sigmoid", "tanh", "relu", "linear"))
 
 
 def built(weights: dict[str, float], hidden: Activation, output: Activation) -> Network:
-    network = Network((Dense(units=2), *LAYERS[hidden], Dense(units=1), *LAYERS[output]), (2,), np.float64)
+    network = Network(layers(hidden, output), (2,), np.float64)
     network.parameters[:] = [weights[name] for name in WEIGHTS]
     return network
 

@@ -49,6 +49,7 @@ const LABEL_EVERY = 4000; // ms; a screen reader must not be told ten times a se
 const BAR = { below: 2, height: 3, full: 2 }; // pixels, pixels, the bias that reaches as far as the neuron does
 const HEADROOM = 1.5; // the strongest colours are left to the lines
 const OTHERS = 0.3; // opacity of lines that the card is not about
+const RUN_ID = /^[0-9a-f]{16}$/;
 const BESIDE = 10; // pixels between the card and what it is about
 
 class NetworkDiagram extends HTMLElement {
@@ -252,10 +253,16 @@ class NetworkDiagram extends HTMLElement {
       : [{ name: "weight", input }];
     this.#subject = subject;
     this.#spot = spot;
-    this.#card.open(title, entries, kept && this.#layer(column) !== undefined);
+    this.#card.open(title, entries, kept && this.#layer(column) !== undefined, this.#explained(subject));
     this.#card.show(input => this.#value(input));
     this.#place();
     this.#redraw?.request();
+  }
+
+  /** Where it is worked out how this weight, or the unit's bias, comes by its gradient; empty where no run is shown. @param {Subject} subject */
+  #explained({ column, unit, input }) {
+    const run = /** @type {HTMLElement | null} */ (this.closest("[data-run]"))?.dataset.run ?? "";
+    return RUN_ID.test(run) ? `/labs/backpropagation?run=${run}&layer=${this.#columns[column][0].layer}&unit=${unit}&input=${input ?? -1}` : "";
   }
 
   #close() {

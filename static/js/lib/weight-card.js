@@ -29,8 +29,11 @@ export class WeightCard {
     for (const name of ["input", "change"]) this.box.addEventListener(name, event => event.stopPropagation());
   }
 
-  /** @param {string} title @param {Entry[]} entries a unit's bias and weights, or the one weight of a line @param {boolean} kept */
-  open(title, entries, kept) {
+  /**
+   * @param {string} title @param {Entry[]} entries a unit's bias and weights, or the one weight of a line @param {boolean} kept
+   * @param {string} explained address of the page that explains the weight, or of the bias; empty: none
+   */
+  open(title, entries, kept, explained) {
     this.kept = kept;
     this.#rows = [];
     write(this.#fault, "");
@@ -38,7 +41,8 @@ export class WeightCard {
     list.toggleAttribute("data-wide", entries.length > WIDE);
     this.box.toggleAttribute("data-kept", kept);
     this.box.setAttribute("aria-label", title);
-    this.box.replaceChildren(make("b", {}, title), list, this.#fault);
+    const link = kept && explained ? [make("a", { href: explained }, entries.length === 1 ? "Explain this weight" : "Explain the bias")] : [];
+    this.box.replaceChildren(make("b", {}, title), list, this.#fault, ...link);
     this.box.hidden = false;
   }
 
