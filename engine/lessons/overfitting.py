@@ -30,12 +30,11 @@ OFTEN, SELDOM, EARLY = 10, 100, 1_000
 def run(points: int, units: int, l2: float, patience: int, seed: int) -> RunSpec:
     """`points` to train on, all of them in each update; at most 200 held out, but no more than nine times as many.
 
-    `patience`: it stops after so many measurements without a lower loss on the points held out; 0: it never does. The
-    run's name tells it: one that stops elsewhere is another run.
+    `patience`: it stops after so many measurements without a lower loss on the points held out; 0: it never does.
     """
     total = points + min(HELD_OUT, 9 * points)
     return RunSpec(
-        name=f"Overfitting, patience {patience}",
+        name="Overfitting",
         dataset=CurveSpec(kind="sine", points=total, noise=NOISE, train_share=points / total, seed=seed),
         network=(Dense(units=units), Tanh(), Dense(units=1)),
         loss="mean_squared_error",

@@ -19,6 +19,7 @@ from app.prose import formula, prose
 from app.services.labs import Labs, at_numbers
 from app.services.runs import Runs as RunsService
 from app.store import runs as rows
+from engine.specs import RunSpec, StopSpec
 from tests.app.labs.example import Settings, lab, long_figures, look_in_parts
 from tests.app.small_runs import service, until
 
@@ -156,6 +157,23 @@ def test_only_the_run_whose_spec_changes_begins_again(tmp_path: Path) -> None:
         assert changed.ids == first.ids
 
     with_labs(tmp_path, scenario)
+
+
+def test_a_run_that_is_to_end_elsewhere_begins_again(tmp_path: Path) -> None:
+    async def scenario(labs: Labs, _runs: RunsService) -> None:
+        first = await labs.visit(EXAMPLE, Settings(), ids={}, visitor=VISITOR, command="open")
+        await labs.visit(EXAMPLE, Settings(), ids=first.ids, visitor=VISITOR, command="step", count=500)
+        beyond = await labs.visit(EXAMPLE, Settings(), ids=first.ids, visitor=VISITOR, command="train")
+        assert beyond.runs["all"].step >= 500, "trained on beyond its end it is still the same run"
+        shorter = lab(plays=False, runs=shorter_runs)
+        again = await labs.visit(shorter, Settings(), ids=first.ids, visitor=VISITOR, command="pause")
+        assert again.at == "0.0"
+
+    with_labs(tmp_path, scenario)
+
+
+def shorter_runs(settings: Settings) -> dict[str, RunSpec]:
+    return {name: replace(spec, stop=StopSpec(steps=7)) for name, spec in EXAMPLE.runs(settings).items()}
 
 
 def test_a_lab_that_plays_begins_by_itself_and_goes_on_with_what_is_changed(tmp_path: Path) -> None:
