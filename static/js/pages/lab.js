@@ -20,11 +20,16 @@ const DRAG_EVERY = 60; // ms between two sendings of a slider that moves
 const LOOK_EVERY = 1000; // ms between two looks at runs that train
 const REST = 10; // times as long as an answer took the page waits at least: a server with a whole class on it answers slower
 const MORE_EVERY = 100; // ms between two that tell more and more
+const AGAIN = 1000; // ms until what the server did not take is sent again
+const LATER = [429, 503]; // statuses by which it asks for patience
 
 const place = /** @type {HTMLElement} */ (document.getElementById("stream"));
 const { lab = "", elements = "", watch: wanted = "{}" } = document.body.dataset;
 const STORE = `nabla.lab.${lab}`;
 const form = () => /** @type {HTMLFormElement} */ (document.getElementById("lab"));
+/** What sends the form; an element of its own, since the stream's takes every failed request for a broken connection. */
+const sender = make("div", { hidden: true });
+document.body.append(sender);
 await Promise.all(elements.split(" ").filter(Boolean).map(name => import(`../elements/${name}.js`)));
 
 /**
@@ -44,7 +49,9 @@ const fed = () => /** @type {Fed[]} */ (all("#stage *").filter(element => elemen
 /** @typedef {Record<string, string>} Values */
 /** Commands that wait for their turn. @type {Values[]} */
 const waiting = [];
-let busy = false, dirty = false, looked = 0, took = 0;
+let busy = false, dirty = false, away = false, looked = 0, took = 0;
+sender.addEventListener("htmx:error", () => { away = true; });
+sender.addEventListener("htmx:response:error", event => { away = LATER.includes(/** @type {CustomEvent} */ (event).detail.ctx?.response?.status); });
 
 /** The form as it is; of two fields with one name the later one counts. @returns {Values} */
 function fields() {
@@ -69,8 +76,14 @@ async function pump() {
     const command = waiting.shift() ?? {};
     if (!waiting.length) dirty = false;
     looked = performance.now();
-    await window.htmx?.ajax("POST", `/labs/${lab}`, { source: place, target: form(), swap: "outerMorph", values: { command: "look", ...fields(), ...command } });
+    away = false;
+    await window.htmx?.ajax("POST", `/labs/${lab}`, { source: sender, target: form(), swap: "outerMorph", values: { command: "look", ...fields(), ...command } });
     took = performance.now() - looked;
+    if (away) {
+      waiting.unshift(command);
+      await new Promise(done => setTimeout(done, AGAIN));
+      continue;
+    }
     // A link whose updates cannot be done says why in #problems; the lab itself opens as if it had named none.
     if (command.at && !form().dataset.figures) waiting.push({ ...command, at: "" });
   }
@@ -132,6 +145,8 @@ document.addEventListener("htmx:after:swap", event => {
   if (target?.id !== "lab" && target !== form()) return;
   const { runs: ids = "", address = location.pathname, link: whole = address } = form().dataset;
   if (ids) follow(ids);
+  if (followed !== ids) { reopen(whole); return; }
+  stood = whole;
   if (!dirty) settle(); // what was typed meanwhile is sent next
   const present = document.documentElement.hasAttribute("data-present");
   history.replaceState(null, "", present ? `${address}${address.includes("?") ? "&" : "?"}present=1` : address);
@@ -140,6 +155,15 @@ document.addEventListener("htmx:after:swap", event => {
   if (present) stress();
   feed();
 });
+
+/** A run was deleted elsewhere and has been made anew: the lab opens where it stood. @param {string} link */
+function reopen(link) {
+  const address = new URL(link, location.href), at = new URL(stood, location.href).searchParams.get("at");
+  if (at) address.searchParams.set("at", at);
+  else address.searchParams.delete("at");
+  if (document.documentElement.hasAttribute("data-present")) address.searchParams.set("present", "1");
+  location.replace(address);
+}
 
 /** Fields stand as the server says; one that has the focus is left to whoever uses it. */
 function settle() {
@@ -180,7 +204,7 @@ const runs = new Map();
 const known = new WeakMap();
 /** @param {Element} element @returns {Set<string>} runs that it has been told of */
 const knows = element => known.get(element) ?? (known.set(element, new Set()), /** @type {Set<string>} */ (known.get(element)));
-let followed = "";
+let followed = "", stood = "";
 
 /** The run that an element shows: that of the place where it stands, or the lab's first. @param {Element} element */
 const runOf = element => /** @type {HTMLElement | null} */ (element.closest("[data-run]"))?.dataset.run ?? [...runs.keys()][0];
@@ -198,7 +222,7 @@ function give(element, run, frame) {
 function follow(ids) {
   if (ids === followed) return;
   try { sessionStorage.setItem(STORE, ids); } catch { /* no storage: runs of its own for each visit */ }
-  if (followed) { location.reload(); return; } // a run was deleted elsewhere and made anew
+  if (followed) return;
   followed = ids;
   const names = new Map(ids.split(",").map(pair => /** @type {[string, string]} */ (pair.split(":").reverse())));
   const look = JSON.parse(wanted), views = Object.keys(look).length ? "metrics,plane" : "metrics";
@@ -236,7 +260,8 @@ function follow(ids) {
     known.frame = frame;
     for (const element of fed()) give(element, name, frame);
   });
-  on("status", () => send());
+  for (const event of ["status", "close"]) on(event, () => send());
+  stream.addEventListener("gone", () => send());
   stream.open();
 }
 
