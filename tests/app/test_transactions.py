@@ -11,6 +11,8 @@ import pytest
 from app.errors import Unprocessable
 from app.routes.views import page_address
 from app.services.runs import Runs
+from app.workers.recorder import PORTION, next_portion
+from engine.datasets.transactions import Transactions
 from engine.specs import SGD, Dense, ReLU, RunSpec, StopSpec, TransactionsSpec
 from tests.app.small_runs import service, until
 
@@ -31,6 +33,13 @@ def test_a_run_on_transactions(tmp_path: Path) -> None:
             await trained(runs)
 
     asyncio.run(scenario())
+
+
+def test_neighbours_are_measured_together() -> None:
+    """They are made together; a portion from all over the month would take a second."""
+    test = Transactions(SPEC.dataset).splits(SPEC.dataset)["test"]  # type: ignore[arg-type]
+    assert next_portion(test, 400).tolist() == list(range(400, 400 + PORTION))
+    assert next_portion(test, 199_900).tolist() == list(range(199_900, 200_000))
 
 
 async def trained(runs: Runs) -> None:
