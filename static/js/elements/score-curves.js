@@ -1,6 +1,6 @@
 /**
  * `<score-curves picture="scores">`: how many transactions have which score, honest and fraud, with the threshold among them.
- * `<score-curves picture="precision">`: precision over recall, for every threshold; `picture="roc"`: recall over the share of
+ * `<score-curves picture="precision">`: precision over recall, for every threshold, in the steps of its area; `picture="roc"`: recall over the share of
  * honest people who are stopped. Both with the point of the threshold.
  *
  * The page sets `figures`; what is not judged yet is not drawn. A press or a drag in the scores asks for that threshold by a
@@ -16,7 +16,7 @@ import { colour, onPaletteChange } from "../lib/palette.js";
 
 /** @typedef {{ edges: number[], honest: number[], fraud: number[] }} Histogram */
 /** @typedef {{ recall: number[], precision: number[], false_positives: number[] }} Curves */
-/** @typedef {{ tp: number, fp: number, fn: number, tn: number, recall: number, precision: number | null }} Result */
+/** @typedef {{ tp: number, fp: number, fn: number, tn: number, recall: number, precision: number | null, words: Record<"recall" | "precision", string> }} Result */
 /**
  * @typedef {{ threshold: number, pictured: { judged: number, histogram: Histogram, curves: Curves | null, result: Result | null,
  *   average_precision: number | null, roc_auc: number | null } | null }} Figures
@@ -106,13 +106,14 @@ class ScoreCurves extends HTMLElement {
   /** Bars without gaps, on a log scale. @param {Plot} plot @param {number[]} edges @param {number[]} counts @param {string} token */
   #steps({ context, box, X, Y }, edges, counts, token) {
     const outline = new Path2D();
-    outline.moveTo(X(edges[0]), box.bottom);
     counts.forEach((count, place) => {
-      const y = count ? Y(Math.log10(count)) : box.bottom;
-      outline.lineTo(X(edges[place]), y);
-      outline.lineTo(X(edges[place + 1]), y);
+      if (!count) return;
+      const y = Y(Math.log10(count)), left = X(edges[place]), right = X(edges[place + 1]);
+      if (!counts[place - 1]) outline.moveTo(left, box.bottom);
+      outline.lineTo(left, y);
+      outline.lineTo(right, y);
+      if (!counts[place + 1]) outline.lineTo(right, box.bottom);
     });
-    outline.lineTo(X(edges[edges.length - 1]), box.bottom);
     context.fillStyle = colour(token, 0.18);
     context.fill(outline);
     context.strokeStyle = colour(token);
@@ -130,9 +131,9 @@ class ScoreCurves extends HTMLElement {
       return;
     }
     if (roc) trace(plot, [0, ...curves.false_positives, 1], [0, ...curves.recall, 1], { token: "series-1" });
-    else trace(plot, curves.recall, curves.precision, { token: "series-1" });
+    else trace(plot, curves.recall.flatMap((recall, i) => [i ? curves.recall[i - 1] : 0, recall]), curves.precision.flatMap(precision => [precision, precision]), { token: "series-1" });
     const up = roc ? result.recall : result.precision, across = roc ? result.fp / (result.fp + result.tn) : result.recall;
-    const words = `recall ${percent(result.recall)}, ${roc ? `${percent(across, across < 0.01 ? 3 : 1)} stopped` : `precision ${percent(result.precision, (result.precision ?? 1) < 0.01 ? 2 : 1)}`}`;
+    const words = `recall ${result.words.recall}, ${roc ? `${percent(across, across === 0 ? 0 : across < 0.01 ? 3 : 1)} stopped` : `precision ${result.words.precision}`}`;
     if (up !== null) {
       const left = across > 0.5; // where the curve is not: below it, to the side that has room
       context.textAlign = left ? "right" : "left";
