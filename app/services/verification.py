@@ -36,6 +36,8 @@ SMALLEST = 1e-6
 OF_THE_CLOCK = re.compile(r"seconds|per_second|_ms$")
 """Names of figures that no two computations share."""
 LONGEST_WORDS = 300
+LONGEST_SETTINGS = 100_000
+"""Letters in the settings of one state."""
 MOST_CONTAINERS = 200_000
 """Lists and objects in one report: a parser makes millions of them out of a few megabytes."""
 
@@ -67,7 +69,9 @@ class Claim:
 
     @property
     def words(self) -> str:
-        return next((task.question for task in self.lab.tasks if task.name == self.task), "The figures as they were saved")
+        return next(
+            (task.question for task in self.lab.tasks if task.name == self.task), "The figures as they were saved"
+        )
 
 
 class Verification:
@@ -78,39 +82,41 @@ class Verification:
         self._tasks: set[asyncio.Task[Visit]] = set()
 
     async def check(self, files: Mapping[str, bytes]) -> AsyncIterator[Outcome]:
-        """One outcome for each claim of each file, as soon as it is there; the same claim is computed once."""
+        """One outcome for each claim of each file, as soon as it is there; the same state is computed once."""
         known: dict[tuple[Any, ...], Visit | str] = {}
-        end = monotonic() + self._limits.verifications_seconds
-        left = self._limits.claims
+        end, left = monotonic() + self._limits.verifications_seconds, self._limits.claims
         for file, body in files.items():
             try:
                 student, found = await asyncio.to_thread(read_report, body, self._limits.report_bytes)
             except Unprocessable as error:
-                yield Outcome(
-                    file=file, student="", lab="", claim="The file", verdict="unchecked", said="", found=error.detail
-                )
+                yield unchecked(file, "", "The file", error.detail)
                 continue
             for claim in found:
-                if isinstance(claim, str):
-                    yield Outcome(
-                        file=file, student=student, lab="", claim="A part of it", verdict="unchecked", said="", found=claim
-                    )
-                    continue
                 left -= 1
-                yield await self._outcome(file, student, claim, known, in_time=left >= 0 and monotonic() < end)
+                if left < 0 or monotonic() >= end:
+                    yield unchecked(
+                        file, student, "The rest", "There is too much to check; take fewer files at a time."
+                    )
+                    return
+                if isinstance(claim, str):
+                    yield unchecked(file, student, "A part of it", claim)
+                else:
+                    yield await self._outcome(file, student, claim, known)
 
     async def _outcome(
-        self, file: str, student: str, claim: Claim, known: dict[tuple[Any, ...], Visit | str], *, in_time: bool
+        self, file: str, student: str, claim: Claim, known: dict[tuple[Any, ...], Visit | str]
     ) -> Outcome:
         key = (claim.lab.name, tuple(sorted(claim.settings.items())), claim.at)
         if key not in known:
-            known[key] = await self._visit(claim) if in_time else "There are too many claims; check fewer files at a time."
-        visit = known[key]
-        said: dict[str, Any] = {"file": file, "student": student, "lab": claim.lab.title, "claim": claim.words, "said": claim.said}
+            known[key] = await self._visit(claim)
+        visit, title = known[key], claim.lab.title
         if isinstance(visit, str):
-            return Outcome(**said, verdict="unchecked", found=visit)
+            return unchecked(file, student, claim.words, visit, lab=title, said=claim.said)
         verdict, found = judged(claim, visit)
-        return Outcome(**said, verdict=verdict, found=found, page=address(claim.lab, visit.settings, visit.at))
+        page = address(claim.lab, visit.settings, visit.at)
+        return Outcome(
+            file=file, student=student, lab=title, claim=claim.words, verdict=verdict, said=claim.said, found=found, page=page
+        )  # fmt: skip
 
     async def _visit(self, claim: Claim) -> Visit | str:
         """The state that is claimed, or why it cannot be computed."""
@@ -138,6 +144,10 @@ class Verification:
             return "It cannot be computed here."
 
 
+def unchecked(file: str, student: str, claim: str, why: str, *, lab: str = "", said: str = "") -> Outcome:
+    return Outcome(file=file, student=student, lab=lab, claim=claim, verdict="unchecked", said=said, found=why)
+
+
 def judged(claim: Claim, visit: Visit) -> tuple[Verdict, str]:
     if claim.task is None:
         difference = first_difference(claim.figures, visit.figures)
@@ -153,7 +163,9 @@ def first_difference(said: Any, found: Any, place: str = "") -> str | None:
     if isinstance(found, dict):
         if not isinstance(said, dict) or said.keys() != found.keys():
             return f"{place or 'The figures'}: other names"
-        parts: Iterator[tuple[Any, Any, Any]] = ((key, said[key], found[key]) for key in found if not OF_THE_CLOCK.search(key))
+        parts: Iterator[tuple[Any, Any, Any]] = (
+            (key, said[key], found[key]) for key in found if not OF_THE_CLOCK.search(key)
+        )
     elif isinstance(found, list | tuple):
         if not isinstance(said, list) or len(said) != len(found):
             return f"{place}: another length"
@@ -227,7 +239,8 @@ def claims(section: Any) -> Iterator[Claim | str]:
 
 def claim_of(lab: Lab, task: str | None, state: Json, said: str, figures: Any = None) -> Claim | str:
     settings, at = state.get("settings"), state.get("at")
-    if not isinstance(settings, dict) or not all(isinstance(text, str) for text in settings.values()):
+    known = isinstance(settings, dict) and all(isinstance(text, str) for text in settings.values())
+    if not isinstance(settings, dict) or not known or sum(map(len, settings.values())) > LONGEST_SETTINGS:
         return f"The settings of a state of {lab.title} cannot be read."
     if not isinstance(at, list) or not all(type(number) is int and 0 <= number < 10**9 for number in at):
         return f"The updates of a state of {lab.title} cannot be read."
