@@ -141,13 +141,17 @@ export function drawLabels(chart, ends, rem, font, unit = "updates") {
     .filter(end => end.y >= bbox.top - apart && end.y <= bbox.top + bbox.height + apart && end.x >= bbox.left)
     .sort((a, b) => a.y - b.y);
   for (let i = 1; i < placed.length; i++) placed[i].y = Math.max(placed[i].y, placed[i - 1].y + apart);
-  const below = placed.length ? placed[placed.length - 1].y - (bbox.top + bbox.height) : 0;
+  const below = placed.length ? placed[placed.length - 1].y + apart / 2 - (bbox.top + bbox.height) : 0;
   ctx.save();
   ctx.textBaseline = "middle";
   ctx.textAlign = "left";
   ctx.font = `600 ${12 * rem * ratio}px ${font}`;
+  ctx.lineWidth = 4 * ratio;
+  ctx.lineJoin = "round";
+  ctx.strokeStyle = colour("paper", 0.85); // of several runs one may end where another still goes on
   for (const { name, token, x, y } of placed) {
     ctx.fillStyle = colour(token === "train" ? "ink-3" : token);
+    ctx.strokeText(name, x + 8 * ratio, y - Math.max(0, below));
     ctx.fillText(name, x + 8 * ratio, y - Math.max(0, below));
   }
   ctx.font = `${11 * rem * ratio}px ${font}`;
