@@ -19,7 +19,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 from app.errors import Problem, Unprocessable
 from app.labs.catalogue import LABS
-from app.labs.lesson import Json, Lab
+from app.labs.lesson import MOST_RUNS, Json, Lab
 from app.labs.settings import read
 from app.services.labs import Labs, Visit, address
 from app.services.reports import FORMAT, VERSION
@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 
 Verdict: TypeAlias = Literal["holds", "differs", "fails", "unchecked"]
 
-EMBEDDED = re.compile(r'<pre id="nabla-report"[^>]*>(.*?)</pre>', re.DOTALL)
+EMBEDDED = re.compile(r'<pre id="nabla-report"[^>]{0,40}>')
+"""Behind it, up to the next `</pre>`, stands the report. Nothing of it is searched twice."""
 TOLERANCE = 1e-4
 """Of a figure, relative: another machine adds up in another order, and a training carries that on."""
 SMALLEST = 1e-6
@@ -201,10 +202,10 @@ def read_report(body: bytes, most: int) -> tuple[str, list[Claim | str]]:
     except UnicodeDecodeError:
         raise unreadable("It is not a text file.") from None
     if not text.lstrip().startswith("{"):
-        embedded = EMBEDDED.search(text)
-        if embedded is None:
+        start = EMBEDDED.search(text)
+        if start is None:
             raise unreadable("It is not a report that was saved here: neither the JSON file nor the HTML file.")
-        text = unescape(embedded[1])
+        text = unescape(text[start.end() :].partition("</pre>")[0])
     if text.count("[") + text.count("{") > MOST_CONTAINERS:
         raise unreadable(f"It holds more than {MOST_CONTAINERS:,} lists and objects.")
     try:
@@ -242,7 +243,7 @@ def claim_of(lab: Lab, task: str | None, state: Json, said: str, figures: Any = 
     known = isinstance(settings, dict) and all(isinstance(text, str) for text in settings.values())
     if not isinstance(settings, dict) or not known or sum(map(len, settings.values())) > LONGEST_SETTINGS:
         return f"The settings of a state of {lab.title} cannot be read."
-    if not isinstance(at, list) or not all(type(number) is int and 0 <= number < 10**9 for number in at):
+    if not isinstance(at, list) or len(at) > MOST_RUNS or not all(type(number) is int and 0 <= number < 10**9 for number in at):
         return f"The updates of a state of {lab.title} cannot be read."
     return Claim(lab=lab, task=task, settings=settings, at=tuple(at), said=said, figures=figures)
 
