@@ -54,6 +54,12 @@ class Controls:
         return self._controls[name]
 
     @property
+    def problems(self) -> str:
+        """What could not be used, and that the lab is there as it opens; empty where there is nothing to say."""
+        said = " ".join(control.error for control in self._controls.values() if control.error)
+        return f"{said} The lab opens with its usual value instead." if said else ""
+
+    @property
     def hidden(self) -> Mapping[str, str]:
         """Every setting's text; the form carries those that no visible field has."""
         return {name: control.text for name, control in self._controls.items()}

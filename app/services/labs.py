@@ -134,7 +134,7 @@ class Labs:
                 if command == "open" and lab.plays and run["state"] == "paused":  # because nobody followed it
                     await self._runs.change(id, RunChanges(state="running"))
                 return id
-            goes_on = run["state"] == "running" or (lab.plays and run["state"] in ENDED)
+            goes_on = run["state"] == "running" or (lab.plays and (command == "open" or run["state"] in ENDED))
             if steps is not None and run["state"] == "running":
                 await self._runs.change(id, RunChanges(state="paused"))
             await self._runs.respec(id, spec, keep="nothing")
@@ -270,10 +270,8 @@ def at_numbers(text: str, count: int) -> list[int]:
     """One number of updates for each of `count` runs. Unprocessable when it is anything else."""
     parts = text.split(".")
     if len(parts) != count or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
-        raise Unprocessable(
-            f"“at” says how many updates each run has done: {count} whole numbers with points between them.",
-            field="/at",
-        )
+        wanted = "a whole number" if count == 1 else f"{count} whole numbers with points between them"
+        raise Unprocessable(f"“at” says how many updates each run has done: {wanted}.", field="/at")
     numbers = [int(part) for part in parts]
     if max(numbers, default=0) > LONGEST_PATH:
         raise Unprocessable(f"A link can ask for at most {LONGEST_PATH:,} updates.", field="/at")

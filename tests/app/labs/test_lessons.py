@@ -70,7 +70,9 @@ def test_settings_go_through_an_address_and_come_back_the_same() -> None:
     ],
 )
 def test_what_cannot_be_set_is_told_and_leaves_the_lab_as_it_opens(name: str, text: str) -> None:
-    settings, errors = read(Settings, {name: text, "batch" if name != "batch" else "view": "6" if name != "batch" else "map"})
+    settings, errors = read(
+        Settings, {name: text, "batch" if name != "batch" else "view": "6" if name != "batch" else "map"}
+    )
     assert list(errors) == [name]
     assert errors[name].endswith(".")
     assert getattr(settings, name) == getattr(Settings(), name)
@@ -145,7 +147,6 @@ def test_what_takes_several_looks_is_asked_for_again(tmp_path: Path) -> None:
     with_labs(tmp_path, scenario)
 
 
-
 def test_only_the_run_whose_spec_changes_begins_again(tmp_path: Path) -> None:
     async def scenario(labs: Labs, _runs: RunsService) -> None:
         first = await labs.visit(EXAMPLE, Settings(), ids={}, visitor=VISITOR, command="open")
@@ -186,10 +187,14 @@ def test_a_lab_that_plays_begins_by_itself_and_goes_on_with_what_is_changed(tmp_
             await until(runs, id, lambda run: run["state"] == "finished")
         changed = await labs.visit(playing, Settings(learning_rate=0.01), ids=first.ids, visitor=VISITOR)
         assert {run.state for run in changed.runs.values()} == {"running"}
-        paused = await labs.visit(playing, Settings(learning_rate=0.01), ids=first.ids, visitor=VISITOR, command="pause")
+        paused = await labs.visit(
+            playing, Settings(learning_rate=0.01), ids=first.ids, visitor=VISITOR, command="pause"
+        )
         again = await labs.visit(playing, Settings(learning_rate=0.02), ids=first.ids, visitor=VISITOR)
         assert {run.state for run in paused.runs.values()} == {run.state for run in again.runs.values()} == {"paused"}
         assert again.at == "0.0"
+        opened = await labs.visit(playing, Settings(batch=7), ids=first.ids, visitor=VISITOR, command="open")
+        assert {run.state for run in opened.runs.values()} == {"running"}, "another link of a lab that was paused"
 
     with_labs(tmp_path, scenario)
 

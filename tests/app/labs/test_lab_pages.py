@@ -1,0 +1,31 @@
+"""A lab's page over HTTP: what a link asks for that cannot be is said plainly, and the lab is there all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.app.double import app_with, client_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_a_link_with_a_setting_that_cannot_be_is_told_so() -> None:
+    async with client_of(app_with()) as client:
+        page = await client.get("/labs/gradient?learning_rate=abc&batch=8&foreign=1")
+        usual = await client.get("/labs/gradient?learning_rate=0.1")
+    assert page.status_code == usual.status_code == 200
+    assert "Learning rate must be a number. The lab opens with its usual value instead." in page.text
+    assert 'class="problem"' not in usual.text
+
+
+async def test_updates_that_a_link_names_wrongly_are_counted_for_whoever_wrote_it() -> None:
+    async with client_of(app_with()) as client:
+        one = await client.post("/labs/weights", data={"command": "open", "at": "1.2"})
+        none = await client.get("/labs/nothing")
+    assert one.json()["detail"] == "“at” says how many updates each run has done: a whole number."
+    assert none.status_code == 404
