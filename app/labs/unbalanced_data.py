@@ -192,16 +192,22 @@ def shares_in_numbers(f: Json) -> str:
 
 
 def weights_in_numbers(f: Json) -> str:
-    weights, frauds = f["weights"], f["frauds"]
-    honest, w = (
-        f["transactions"] - frauds,
-        f"{weights['fraud']:,.3g}" if weights["fraud"] < 1_000 else f"{weights['fraud']:,.0f}",
-    )
+    shares, frauds, w = f["weights"], f["frauds"], f["weights"]["fraud"]
+    honest = f["transactions"] - frauds
+
+    def line(weight: float, share: float) -> str:
+        counted = weight * frauds
+        return f"w = {shown(weight)}: {counted:,.0f} / {counted + honest:,.0f} = {percent(share)}"
+
     return (
-        f"w = 1: {frauds:,} / ({frauds:,} + {honest:,}) = {percent(weights['plain'])}\n"
-        f"w = {w}: {w}·{frauds:,} / ({w}·{frauds:,} + {honest:,}) = {percent(weights['class_weights'])}\n"
-        f"over-sampling: {percent(weights['over_sampling'])}"
+        f"{line(1.0, shares['plain'])}\n{line(w, shares['class_weights'])}\n"
+        f"over-sampling: {percent(shares['over_sampling'])}"
     )
+
+
+def shown(weight: float) -> str:
+    """As beside its slider."""
+    return fixed(weight, 0) if weight.is_integer() else figure(weight)
 
 
 def f1_in_numbers(f: Json) -> str:
@@ -296,8 +302,8 @@ LAB = Lab(
             stress="training",
         ),
         Part(
-            text="The network gives each transaction a score, the logarithm of its odds for fraud. The <b>threshold</b> decides "
-            "which mistake you make: frauds missed, or honest people stopped.",
+            text="Each transaction gets a score, the logarithm of its odds for fraud. The <b>threshold</b> decides which mistake "
+            "you make: frauds missed, or honest people stopped.",
             formula=Formula(r"F_1 = \frac{2\,TP}{2\,TP + FP + FN}", f1_in_numbers),
             stress="scores",
         ),

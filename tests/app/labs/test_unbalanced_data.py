@@ -91,7 +91,7 @@ def test_numbers_are_put_in() -> None:
     assert f1_in_numbers(found) == "F1 = 1,000 / (1,000 + 0 + 500) = 0.667"
     assert accuracy_in_numbers(found).splitlines()[1] == "shown: (500 + 9,999,000) / 10,000,000 = 99.995\u2009%"
     assert weights_in_numbers(figures(replace(OPENED, fraud_weight=12.5), {})).splitlines()[1:] == [
-        "w = 12.5: 12.5·1,000 / (12.5·1,000 + 9,999,000) = 0.12\u2009%",
+        "w = 12.5: 12,500 / 10,011,500 = 0.12\u2009%",
         "over-sampling: 50.0\u2009%",
     ]
 

@@ -30,6 +30,7 @@ def test_a_thousand_frauds_in_ten_million_transactions(lesson: Lesson) -> None:
         assert sum(learned[count] for count in ("tp", "fp", "fn", "tn")) == 10_000_000
     scores, precision, roc = (page.locator(f"score-curves[picture={name}] canvas") for name in ("scores", "precision", "roc"))
     expect(scores).to_have_attribute("aria-label", re.compile("threshold stands at 0.0. 10,000,000 are judged.$"))
+    page.evaluate("scrollTo(0, 0)")
     lesson.look("open")
     lesson.present()
 
