@@ -33,7 +33,7 @@ import { colour, onPaletteChange, palette } from "../lib/palette.js";
 /** @typedef {(w0: number, w1: number) => Place} Project a place of the surface -> pixels */
 
 const MARGIN = { left: 30, right: 2, top: 20, bottom: 24 }; // CSS pixels at the usual size of type
-const TILT = 0.95, TALL = 1.1; // radians from above; height of the bowl in halves of its width
+const TILT = 0.7, TALL = 1.2; // radians from above; height of the bowl in halves of its width
 const STEPS = 50, TURN = 5; // of the cursor across the map; degrees
 const DESCRIBE_EVERY = 4000;
 
@@ -176,11 +176,11 @@ class LossLandscape extends HTMLElement {
   #solid(figures) {
     const { clientWidth: width, clientHeight: height } = this.canvas, { w0, w1, loss } = figures.surface;
     const turn = this.#turn * Math.PI / 180, cos = Math.cos(turn), sin = Math.sin(turn), highest = Math.sqrt(Math.max(...loss.flat()));
-    const size = Math.min(width / 2.7, height / 2.2);
+    const size = Math.min(width, height) / 2.7;
     return (a, b, up = Math.sqrt(lossAt(figures, a, b)) / highest) => {
       const u = 2 * (a - w0[0]) / (w0[1] - w0[0]) - 1, v = 1 - 2 * (b - w1[0]) / (w1[1] - w1[0]);
       const x = u * cos - v * sin, near = u * sin + v * cos;
-      return [width / 2 + size * x, 0.66 * height + size * (near * Math.cos(TILT) - (up - 0.35) * TALL * Math.sin(TILT)), near];
+      return [width / 2 + size * x, 0.6 * height + size * (near * Math.cos(TILT) - (up - 0.35) * TALL * Math.sin(TILT)), near];
     };
   }
 
@@ -285,10 +285,11 @@ class LossLandscape extends HTMLElement {
     const [rows, columns] = surface.shape, cell = { x: (box.right - box.left) / (columns - 1), y: (box.bottom - box.top) / (rows - 1) };
     context.imageSmoothingEnabled = true;
     context.drawImage(shades(figures), box.left - cell.x / 2, box.top - cell.y / 2, columns * cell.x, rows * cell.y);
-    const logs = surface.loss.flat().map(Math.log);
+    // The root of what lies above the minimum grows evenly on every way up, so that lines between the grid's numbers are true.
+    const above = (/** @type {number} */ loss) => Math.sqrt(Math.max(0, loss - figures.lowest)), heights = surface.loss.flat().map(above);
     context.strokeStyle = colour("ink-3", 0.38);
     for (const level of surface.levels) {
-      const lines = contour(logs, columns, rows, Math.log(level));
+      const lines = contour(heights, columns, rows, above(level));
       context.beginPath();
       for (let i = 0; i < lines.length; i += 4) {
         context.moveTo(box.left + lines[i] * cell.x, box.top + lines[i + 1] * cell.y);

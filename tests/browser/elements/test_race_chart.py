@@ -43,7 +43,7 @@ def test_each_run_is_told_where_it_stands_on_every_axis(bench: Bench) -> None:
     bench.page.eval_on_selector("race-chart", "chart => chart.setAttribute('against', 'examples')")
     told(bench, "^1,200 examples: batch, all 40 1.00, stochastic, 1 0.500$")
     bench.page.eval_on_selector("race-chart", "chart => chart.setAttribute('against', 'seconds')")
-    told(bench, "^3.00 seconds: ")
+    told(bench, "^3.00 seconds: batch, all 40 1.00, stochastic, 1 0.500$")
     label = bench.page.get_by_role("img").get_attribute("aria-label") or ""
     assert label.startswith(
         "Training loss against seconds. batch, all 40 went from 4.00 to 1.00 at 3.00 seconds; stoch"
@@ -53,7 +53,7 @@ def test_each_run_is_told_where_it_stands_on_every_axis(bench: Bench) -> None:
 def test_the_pointer_reads_all_runs_off_at_one_place(bench: Bench) -> None:
     chart(bench)
     race(bench)
-    told(bench, "^Update 30")
+    told(bench, "^Update 30: batch, all 40 1.00, stochastic, 1 0.500$")
     box = bench.page.locator("race-chart .u-over").bounding_box()
     assert box
     bench.page.mouse.move(box["x"] + 15 / 33 * box["width"], box["y"] + 20)  # the axis ends a tenth beyond 30
@@ -63,7 +63,7 @@ def test_the_pointer_reads_all_runs_off_at_one_place(bench: Bench) -> None:
 def test_the_table_has_a_row_a_place(bench: Bench) -> None:
     chart(bench, against="seconds")
     race(bench)
-    told(bench, "3.00 seconds")
+    told(bench, "^3.00 seconds: batch, all 40 1.00, stochastic, 1 0.500$")
     bench.page.get_by_text("As a table").click()
     rows: list[Any] = bench.page.eval_on_selector_all(
         "race-chart tr", "rows => rows.map(row => [...row.cells].map(cell => cell.innerText))"
