@@ -162,11 +162,11 @@ class Month:
         """(6, n)"""
         return self._inputs(np.arange(*chosen.indices(len(self))) if isinstance(chosen, slice) else chosen)
 
-    def honest(self, number: int) -> Inputs:
-        """All honest transactions of a chunk, (6, n)."""
+    def chunk(self, number: int) -> tuple[Inputs, Chosen]:
+        """A chunk as if all of it were honest, (6, CHUNK), and the places in it of those who are not."""
         first = number * CHUNK
         low, high = self.frauds.searchsorted((first, first + CHUNK))
-        return np.delete(honest_chunk(self.seed, self.number, number), self.frauds[low:high] - first, axis=1)
+        return honest_chunk(self.seed, self.number, number), self.frauds[low:high] - first
 
     def _inputs(self, chosen: Chosen, out: Array | None = None) -> Array:
         inputs: Array = np.empty((len(TRANSACTION_COLUMNS), len(chosen)), np.float32) if out is None else out

@@ -65,7 +65,8 @@ class Judgement:
         """Judge the honest transactions of the next chunks, or of as many as are left."""
         started = self._trainer_clock()
         for number in range(self.done, min(self.done + chunks, self._month.chunks)):
-            self.counts.add(self._scores(self._month.honest(number)))
+            inputs, frauds = self._month.chunk(number)
+            self.counts.add(np.delete(self._scores(inputs), frauds))
             self.done = number + 1
         self.seconds += self._trainer_clock() - started
 
