@@ -167,7 +167,7 @@ def gradient_in_numbers(f: Json) -> str:
 def update_in_numbers(f: Json) -> str:
     now, rate = f["now"]["batch"], f["rate"]
     return "\n".join(
-        f"{name} ← {number(w)} − {fixed(rate, 3)} · {factor(slope)} = {number(after)}"
+        f"{name} ← {number(w)} − {fixed(rate, 3)}·{factor(slope)} = {number(after)}"
         for name, w, slope, after in zip(("w₀", "w₁"), now["w"], now["slopes"], now["next"], strict=True)
     )
 
@@ -243,7 +243,7 @@ LAB = Lab(
             formula=Formula(
                 r"\frac{\partial Loss}{\partial w_j} = -\frac{2}{n} \sum (y - \hat{y}) \, x_j", gradient_in_numbers
             ),
-            stress="surface arrows",
+            stress="arrows",
         ),
         Part(
             text=r"Three paths start from the same place with the same $\alpha$. They differ only in how many examples they "
@@ -251,13 +251,13 @@ LAB = Lab(
             formula=Formula(
                 r"\mathbf{w} \leftarrow \mathbf{w} - \alpha \nabla_{\mathbf{w}} Loss(\mathbf{w})", update_in_numbers
             ),
-            stress="surface paths loss",
+            stress="paths",
         ),
         Part(
             text=r"Across its valley the loss bends most, by $\lambda_{\max}$. Where $\alpha$ passes $2 / \lambda_{\max}$, "
             "each batch step lands higher up on the other side.",
             formula=Formula(r"\alpha < \frac{2}{\lambda_{\max}}", limit_in_numbers),
-            stress="surface rate",
+            stress="rate",
         ),
     ),
     symbols={

@@ -210,10 +210,10 @@ LAB = Lab(
             stress="table",
         ),
         Part(
-            text="A single example pulls wherever it likes, and takes almost as long as many. A <b>minibatch</b> averages the "
-            "noise out and still moves often: the best balance in practice.",
-            formula=Formula(r"Loss(\mathbf{w}) = \frac{1}{m} \sum_{j=1}^{m} L_j(\mathbf{w})", balance_in_numbers),
-            stress="race table",
+            text="One example is mostly noise, and takes almost as long as many. A <b>minibatch</b> averages the noise out and "
+            "still moves often: the best balance in practice.",
+            formula=Formula(r"Loss(\mathbf{w}) = \frac{1}{m} \sum L_j(\mathbf{w})", balance_in_numbers),
+            stress="balance",
         ),
     ),
     symbols={

@@ -59,6 +59,7 @@ class RaceChart extends HTMLElement {
   /** @type {Series[]} */ #series = [];
   #steady = new SteadyRange();
   #end = 0;
+  #rem = 1;
   #pointed = false;
   #place = make("div", { class: "plot", role: "img" });
   #readout = make("p", { class: "note readout", "aria-hidden": "true" });
@@ -163,7 +164,7 @@ class RaceChart extends HTMLElement {
 
   #rebuild() {
     if (!this.#library || !this.isConnected) return;
-    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16, font = getComputedStyle(this).fontFamily;
+    const rem = this.#rem = rootSize(), font = getComputedStyle(this).fontFamily;
     const { width, height } = this.#place.getBoundingClientRect(), log = this.#log, shares = this.#shares;
     this.#series = this.#read();
     this.#steady = new SteadyRange();
@@ -199,9 +200,12 @@ class RaceChart extends HTMLElement {
     return /** @type {UPlotConstructor} */ (this.#library).join(this.#series.map(({ x, y }) => [x, y]));
   }
 
+  /** Presented, words are larger; a chart's are for good. */
   #size() {
     const { width, height } = this.#place.getBoundingClientRect();
-    if (width && height) this.#chart?.setSize({ width, height });
+    if (!width || !height) return;
+    if (this.#rem === rootSize()) this.#chart?.setSize({ width, height });
+    else this.#rebuild();
   }
 
   #draw() {
@@ -261,6 +265,9 @@ function at({ x, y }, place) {
   while (row >= 0 && x[row] > place) row--;
   return y[row];
 }
+
+/** How large type is, as a share of the usual. */
+const rootSize = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
 
 /** @param {string} words */
 const capital = words => words[0].toUpperCase() + words.slice(1);

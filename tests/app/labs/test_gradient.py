@@ -83,7 +83,7 @@ def test_the_next_place_is_one_batch_update_away() -> None:
     before, slope, result = (now["w"][0], now["slopes"][0], after["w"][0])
     written = [
         float(text.strip("()").replace("−", "-"))
-        for text in first.removeprefix("w₀ ← ").replace(" − ", " = ").replace(" · ", " = ").split(" = ")
+        for text in first.removeprefix("w₀ ← ").replace(" − ", " = ").replace("·", " = ").split(" = ")
     ]
     assert written == pytest.approx([before, 0.09, slope, result], abs=5.1e-4)
 
