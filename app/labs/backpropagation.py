@@ -31,6 +31,8 @@ FORWARD, BACKWARD = 7, 15
 UPDATES = 1_000
 ZERO = 1e-12
 TENTH = 0.1
+LARGEST = 1e9
+"""Weights beyond this have diverged, and one update more would leave what any number can hold: update 0 is shown instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,9 @@ def look(trainer: Trainer, _: Settings, __: str) -> Generator[None, None, Json]:
 
 def figures(settings: Settings, runs: Runs) -> Json:
     run = runs.get("network", RunState())
+    lost = run.parameters is not None and max(map(abs, run.parameters)) > LARGEST
+    if lost:
+        run = RunState()
     now = in_order(settings) if run.parameters is None else tuple(map(shortest, run.parameters))
     weights = dict(zip(WEIGHTS, now, strict=True))
     example, hidden, output = example_of(settings), settings.hidden, settings.output
@@ -98,6 +103,7 @@ def figures(settings: Settings, runs: Runs) -> Json:
     lit = lines[settings.line - 1]["about"] if settings.line else ""
     return {
         "step": run.step,
+        "lost": lost,
         "forward": lines[:FORWARD],
         "backward": lines[FORWARD:],
         "lit": lit,

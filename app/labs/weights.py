@@ -164,7 +164,7 @@ LAB = Lab(
     parts=(
         Part(
             text="The map shows what unit 5 answers at each place. It should be <b>1</b> on the blue points and <b>0</b> on "
-            "the pale ones. <b>Move a slider.</b>",
+            "the empty ones. <b>Move a slider.</b>",
             formula=Formula(
                 r"\hat{y} = g_5(w_{0,5} + w_{3,5}\, a_3 + w_{4,5}\, a_4)",
                 function_in_numbers,

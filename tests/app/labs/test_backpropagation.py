@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from app.labs.backpropagation import (
 )
 from app.labs.lesson import RunState, Verdict
 from engine.datasets.points import points_dataset
+from engine.errors import DivergedError
 from engine.lessons.by_hand import Line
 from engine.optimizers import OPTIMIZERS
 from engine.specs import OPTIMIZER_SPECS
@@ -133,3 +135,17 @@ def test_ways_round_a_task_do_not_solve_it(task: str, settings: Settings, steps:
 def test_a_weight_elsewhere_changes_nothing_of_the_lab_s_own_run() -> None:
     other = replace(OPENED, run="0123456789abcdef", layer=2, unit=3, input=-1, example=7, line=5, weight="w05")
     assert runs(other) == runs(OPENED)
+
+
+def test_weights_that_have_grown_beyond_all_bounds_are_not_worked_out() -> None:
+    settings = replace(OPENED, hidden="linear", output="linear", x1=5.0, x2=5.0, y=-5.0, learning_rate=5.0)
+    trainer, found = trainer_of(settings), figures(settings, {})
+    for _ in range(10):
+        try:
+            trainer.step()
+        except DivergedError:
+            break
+        found = figures(settings, {"network": state_of(trainer, settings)})
+        json.dumps(found, allow_nan=False)
+    assert found["lost"]
+    assert (found["step"], found["loss"]) == (0, figures(settings, {})["loss"])
