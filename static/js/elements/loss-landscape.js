@@ -36,6 +36,7 @@ const MARGIN = { left: 30, right: 2, top: 20, bottom: 24 }; // CSS pixels at the
 const TILT = 0.7, TALL = 1.2; // radians from above; height of the bowl in halves of its width
 const STEPS = 50, TURN = 5; // of the cursor across the map; degrees
 const DESCRIBE_EVERY = 4000;
+const FAR = 1e5; // pixels; a path that is farther away is not followed
 
 /** How the first, second, third run is drawn, as in the charts. */
 const LOOKS = [
@@ -239,7 +240,7 @@ class LossLandscape extends HTMLElement {
     const paths = this.#runs.flatMap(run => {
       const path = this.#paths.get(run);
       if (!path) return [];
-      const last = path.w0.length - 1, a = path.w0[last], b = path.w1[last], inside = a >= w0[0] && a <= w0[1] && b >= w1[0] && b <= w1[1];
+      const last = path.w0.length - 1, a = path.w0[last], b = path.w1[last], inside = !outside(figures.surface, a, b);
       return `${labels[run] ?? run} after ${integer(path.step)} updates ${inside ? `at w₀ ${fixed(a)}, w₁ ${fixed(b)}` : "has left the map"}, loss ${significant(lossAt(figures, a, b))}`;
     });
     const hand = this.#bowl ? "Left and right turn it." : "Arrow keys move a cursor, Enter starts there.";
@@ -390,23 +391,22 @@ class LossLandscape extends HTMLElement {
       context.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
       context.clip();
     }
-    const { w0, w1 } = figures.surface, reach = (/** @type {number} */ v, /** @type {Place} */ [low, high]) => Math.max(low - 9 * (high - low), Math.min(high + 9 * (high - low), v));
     for (const [k, run] of [...this.#runs.entries()].reverse()) {
-      const path = this.#paths.get(run), { token, width, dash, dots } = LOOKS[k];
-      if (!path) continue;
-      const places = path.w0.map((a, i) => project(reach(a, w0), reach(path.w1[i], w1)));
-      const left = path.w0.findIndex((a, i) => a < w0[0] || a > w0[1] || path.w1[i] < w1[0] || path.w1[i] > w1[1]);
-      const shown = this.#bowl && left >= 0 ? places.slice(0, left) : places;
-      trace(context, shown, colour("sheet", 0.7), width + 2.5, []);
-      trace(context, shown, colour(token), width, dash);
-      context.fillStyle = colour(token);
-      if (dots) for (const [x, y] of shown) disc(context, x, y, 0.75 * width);
-      const head = shown.at(-1);
-      if (head) disc(context, ...head, 6, colour("sheet"));
-      if (head) disc(context, ...head, 4.75, colour(token));
+      const path = this.#paths.get(run);
+      if (path) drawPath(context, LOOKS[k], this.#shown(path, figures, project));
     }
     this.#drawMarks(context, figures, project);
     this.#drawTold(context, project);
+  }
+
+  /**
+   * As far as a path can be drawn: the bowl ends at its edges, a canvas where its numbers do.
+   * @param {Path} path @param {Figures} figures @param {Project} project
+   */
+  #shown({ w0, w1 }, { surface }, project) {
+    const places = w0.map((a, i) => project(a, w1[i]));
+    const lost = this.#bowl ? w0.findIndex((a, i) => outside(surface, a, w1[i])) : 1 + places.findIndex(([x, y]) => !(Math.abs(x) < FAR && Math.abs(y) < FAR));
+    return lost > 0 ? places.slice(0, lost) : places;
   }
 
   /** @param {CanvasRenderingContext2D} context @param {Project} project */
@@ -470,6 +470,9 @@ function lossAt({ minimum, lowest, curvature: [[a, b], [, d]] }, w0, w1) {
   return lowest + (a * x * x + 2 * b * x * y + d * y * y) / 2;
 }
 
+/** @param {Figures["surface"]} surface @param {number} a @param {number} b */
+const outside = ({ w0, w1 }, a, b) => a < w0[0] || a > w0[1] || b < w1[0] || b > w1[1];
+
 /** @param {number} value @param {Place} range */
 const held = (value, [low, high]) => Math.min(high, Math.max(low, value));
 
@@ -507,6 +510,17 @@ function drawArrow(context, [x, y], [u, v]) {
   context.moveTo(tip.x + 2 * Math.cos(angle), tip.y + 2 * Math.sin(angle));
   for (const side of [2.5, -2.5]) context.lineTo(tip.x + 4 * Math.cos(angle + side), tip.y + 4 * Math.sin(angle + side));
   context.fill();
+}
+
+/** With paper under it, and where it stands now at its end. @param {CanvasRenderingContext2D} context @param {typeof LOOKS[0]} look @param {Place[]} places */
+function drawPath(context, { token, width, dash, dots }, places) {
+  const head = places[places.length - 1];
+  trace(context, places, colour("sheet", 0.7), width + 2.5, []);
+  trace(context, places, colour(token), width, dash);
+  context.fillStyle = colour(token);
+  if (dots) for (const [x, y] of places) disc(context, x, y, 0.75 * width);
+  disc(context, ...head, 6, colour("sheet"));
+  disc(context, ...head, 4.75, colour(token));
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Place[]} places @param {string} stroke @param {number} width @param {number[]} dash */
