@@ -11,18 +11,23 @@
 import { Problem, request } from "../lib/api.js";
 import { all, make, write } from "../lib/dom.js";
 import { integer } from "../lib/format.js";
+import { stack } from "../lib/frames.js";
 import { STAGES, tell, TITLES } from "../lib/narration.js";
+import { paint } from "../lib/painting.js";
+import { onPaletteChange } from "../lib/palette.js";
 
 /** @typedef {import("../lib/narration.js").Stage} Stage */
 /** @typedef {HTMLElement & { narrate?: (stage: Stage | null, told: NarratedUpdate) => void }} Narrated */
 
 const EVERY = 2500; // ms for each stage, when it plays
+const MOST_MAPS = 8; // of a layer, shown as pictures
 
 class SlowMotion extends HTMLElement {
   /** @type {NarratedUpdate | null} */ #told = null;
   /** @type {number} the stage that is shown, −1 before the first */ #stage = -1;
   #timer = 0;
   #busy = false;
+  /** @type {(() => void) | null} */ #stop = null;
   #choice = make("select", { "data-local": true, "aria-label": "Which run" });
   #next = make("button", { class: "button", type: "button", "data-command": "next-stage", title: "S" }, "Next stage");
   #play = make("button", { class: "button", type: "button", "aria-pressed": "false" }, "Play slowly");
@@ -49,6 +54,7 @@ class SlowMotion extends HTMLElement {
     const names = this.#runs.map(([name]) => name);
     this.#choice.replaceChildren(...names.map(name => make("option", { value: name }, name[0].toUpperCase() + name.slice(1).replaceAll("_", " "))));
     document.addEventListener("htmx:after:swap", this.#again);
+    this.#stop = onPaletteChange(() => this.#show(this.#stage));
     this.#choice.hidden = names.length < 2;
     this.#play.hidden = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.replaceChildren(
@@ -59,6 +65,7 @@ class SlowMotion extends HTMLElement {
   disconnectedCallback() {
     this.#rest();
     document.removeEventListener("htmx:after:swap", this.#again);
+    this.#stop?.();
   }
 
   /** Name and id of each run. @returns {string[][]} */
@@ -111,7 +118,7 @@ class SlowMotion extends HTMLElement {
       write(gist, item.hasAttribute("data-done") ? words[each].gist : "");
     });
     write(this.#which, `Update ${integer(told.step)}${told.made ? "" : ", told but not made: this run has finished"}`);
-    this.#said.replaceChildren(...lines.map(line => make("p", {}, line)), make("dl", { class: "told" }, ...rows.map(([name, figures]) => make("div", {}, make("dt", {}, name), make("dd", {}, figures)))));
+    this.#said.replaceChildren(...lines.map(line => make("p", {}, line)), make("dl", { class: "told" }, ...rows.map(([name, figures, picture]) => make("div", {}, make("dt", {}, name), make("dd", {}, figures, ...picture ? [maps(picture, stage === "batch" ? "ink" : "signed")] : [])))));
     this.#light(stage);
   }
 
@@ -166,6 +173,16 @@ class SlowMotion extends HTMLElement {
     this.#play.setAttribute("aria-pressed", String(yes));
     write(this.#play, yes ? "Stop" : "Play slowly");
   }
+}
+
+/** The first maps of a layer, or the picture that the network sees. @param {Pack} pack @param {"ink" | "signed"} palette */
+function maps(pack, palette) {
+  const { maps: all, width, height, largest } = stack(pack), count = Math.min(all.length, MOST_MAPS);
+  return make("span", { class: "tiles small", role: "img", "aria-label": count < all.length ? `The first ${count} of ${all.length} maps` : all.length === 1 ? "As a picture" : `${count} maps` }, ...all.slice(0, count).map(map => {
+    const canvas = make("canvas", { class: "map" });
+    paint(canvas, map, width, height, palette === "ink" ? 1 : largest, palette);
+    return canvas;
+  }));
 }
 
 customElements.define("slow-motion", SlowMotion);

@@ -5,7 +5,8 @@
 
 import { fixed, integer, NONE, percent, range, significant } from "./format.js";
 
-/** A stage as it is shown: `lines` are sentences, `rows` have a name and figures. @typedef {{ title: string, gist: string, lines: string[], rows: [string, string][] }} Told */
+/** A row of a stage: its name, its figures and, of what is too large for figures, a picture. @typedef {[name: string, figures: string, picture?: Pack | null]} Row */
+/** A stage as it is shown; `lines` are sentences. @typedef {{ title: string, gist: string, lines: string[], rows: Row[] }} Told */
 /** @typedef {"batch" | "forward" | "loss" | "backward" | "update"} Stage */
 
 /** @type {Stage[]} */
@@ -36,7 +37,7 @@ function batch({ batch: { examples, of, places }, example }) {
       of === 1 ? "There is one training example, and it is taken." : examples === of ? `All ${integer(of)} training examples are taken.` : `${integer(examples)} of the ${integer(of)} training examples ${examples === 1 ? "is" : "are"} taken: the next in a shuffled order.`,
       `${of === 1 ? "Of this one" : `The first of them is number ${integer(places[0] + 1)};`} ${which}. The stages that follow show what becomes of it.`,
     ],
-    rows: [["its inputs", values && values.length <= MOST ? values.map((value, k) => `x${subscript(k + 1)} = ${figure(value)}`).join("   ") : inRange(input)]],
+    rows: [["its inputs", values && values.length <= MOST ? values.map((value, k) => `x${subscript(k + 1)} = ${figure(value)}`).join("   ") : inRange(input), pictured(input)]],
   };
 }
 
@@ -47,7 +48,7 @@ function forward(told) {
     title: TITLES.forward,
     gist: `through ${integer(told.layers.length)} ${told.layers.length === 1 ? "layer" : "layers"}`,
     lines: ["Each layer turns what it is given into what it gives on: weighted sums, then what the activation makes of them."],
-    rows: told.layers.map(layer => [layer.name, written(layer.outputs, k => `${layer.type === "dense" && layer !== last ? "in" : "a"}${unit(units, layer, k)}`)]),
+    rows: told.layers.map(layer => [layer.name, written(layer.outputs, k => `${layer.type === "dense" && layer !== last ? "in" : "a"}${unit(units, layer, k)}`), pictured(layer.outputs)]),
   };
 }
 
@@ -61,17 +62,17 @@ function loss({ example, layers, loss: mean, penalty, batch: { examples } }) {
     title: TITLES.loss,
     gist: `mean ${significant(mean)}`,
     lines: [`${found} That costs ${figure(example.loss)}.`, examples > 1 ? `The batch's loss is the mean over its ${integer(examples)} examples.` : "The batch is this one example."],
-    rows: [["of this example", figure(example.loss)], ["mean of the batch", figure(mean)], ...(penalty ? [/** @type {[string, string]} */ (["weight decay adds", figure(penalty)])] : [])],
+    rows: [["of this example", figure(example.loss)], ["mean of the batch", figure(mean)], ...(penalty ? [/** @type {Row} */ (["weight decay adds", figure(penalty)])] : [])],
   };
 }
 
 /** @param {NarratedUpdate} told @returns {Told} */
 function backward(told) {
   const units = numbering(told);
-  /** @type {[string, string][]} */
+  /** @type {Row[]} */
   const rows = [];
   for (const layer of [...told.layers].reverse()) {
-    rows.push([layer.name, written(layer.gradients, k => `∂Loss/∂${layer.type === "dense" ? "in" : "a"}${unit(units, layer, k)}`)]);
+    rows.push([layer.name, written(layer.gradients, k => `∂Loss/∂${layer.type === "dense" ? "in" : "a"}${unit(units, layer, k)}`), pictured(layer.gradients)]);
     if (layer.weights) rows.push(["its weights", `steepest: ∂Loss/∂${weight(units, layer)} = ${figure(layer.weights.steepest.gradient)}, mean over the batch`]);
   }
   return {
@@ -85,7 +86,7 @@ function backward(told) {
 /** @param {NarratedUpdate} told @returns {Told} */
 function update(told) {
   const { optimizer, learning_rate: rate, layers } = told, units = numbering(told), plain = optimizer === "sgd";
-  /** @type {[string, string][]} */
+  /** @type {Row[]} */
   const rows = [];
   for (const layer of layers) for (const [what, change, name] of /** @type {const} */ ([[layer.name, layer.weights, weight(units, layer)], ["its biases", layer.biases, bias(units, layer)]])) {
     if (!change) continue;
@@ -143,6 +144,9 @@ function written(values, name) {
   const few = values.values?.flat(9);
   return few && few.length <= MOST ? few.map((value, k) => `${name(k)} = ${figure(value)}`).join("   ") : inRange(values);
 }
+
+/** Maps can be shown; a row of units is no picture. @param {ToldArray} values */
+const pictured = ({ shape, pack }) => shape.length === 3 ? pack : null;
 
 /** @param {ToldArray} values */
 const inRange = ({ shape, low, high, mean }) => low === null || high === null ? NONE : `${shape.map(integer).join("×")} numbers, ${range(low, high)}, mean ${significant(mean)}`;

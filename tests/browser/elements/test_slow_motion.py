@@ -11,10 +11,11 @@ from playwright.sync_api import Request
 from app.workers.narration import telling
 from engine.datasets.points import points_dataset
 from engine.narration import narrate
-from engine.specs import SGD, Adam, Dense, RunSpec, Sigmoid
+from engine.specs import SGD, Adam, Conv2D, Dense, ReLU, RunSpec, Sigmoid
 from engine.trainer import Trainer
 from tests.app.small_runs import of_points
 from tests.browser.elements.conftest import Bench
+from tests.engine import small
 
 pytestmark = pytest.mark.browser
 
@@ -114,6 +115,24 @@ def test_an_optimizer_with_a_memory_is_told_without_a_sum(bench: Bench) -> None:
     one = runs.told["layers"][0]["weights"]["steepest"]
     said = bench.page.locator(".said").inner_text().replace("−", "-")
     assert f"{one['old']:.4f} → {one['new']:.4f}" in said
+
+
+def test_maps_are_shown_as_pictures(bench: Bench) -> None:
+    spec = small.spec(network=(Conv2D(filters=9, kernel_size=5, stride=2), ReLU(), Dense(units=10)), batch_size=3)
+    runs = Runs(bench)
+    trainer = Trainer(spec, small.dataset())
+    runs.told = telling(trainer, narrate(trainer))
+    opened(bench)
+    press = bench.page.get_by_role("button", name="Next stage")
+    press.click()
+    bench.until("document.querySelector('.told canvas')")
+    assert bench.page.get_by_role("img").evaluate_all("all => all.map(image => image.ariaLabel)") == ["As a picture"]
+    press.click()
+    assert (
+        bench.page.get_by_role("img").evaluate_all("all => all.map(image => image.ariaLabel)")
+        == ["The first 8 of 9 maps"] * 2
+    )
+    assert "9×11×11 numbers" in bench.page.locator(".said").inner_text()
 
 
 def test_the_next_update_of_a_run_that_has_finished_is_told_and_not_made(bench: Bench) -> None:
