@@ -83,7 +83,7 @@ def figures(settings: Settings, states: Mapping[str, RunState]) -> Generator[Non
         state = states.get(name, RunState())
         curve = yield from measured(spec, state.step)
         curves[name] = _curve(curve, found[name], state)
-        ends[name] = _end(curves[name], found[name], state)
+        ends[name] = yield from _end(spec, state)
     return {
         "sizes": found,
         "updates": {name: updates(size) for name, size in found.items()},
@@ -115,11 +115,18 @@ def _curve(curve: Curve, size: int, state: RunState) -> Json:
     }
 
 
-def _end(curve: Json, size: int, state: RunState) -> Json:
-    """The loss at the end of a race, and how long it took; None as long as it goes on, and a loss of None if it diverged."""
-    if state.state == "diverged" or state.step >= updates(size):
-        return {"loss": None if state.state == "diverged" else curve["train_loss"][-1], "seconds": curve["seconds"][-1]}
-    return {"loss": None, "seconds": None}
+def _end(spec: RunSpec, state: RunState) -> Generator[None, None, Json]:
+    """The loss at the end of a race, and how long it took; None as long as it goes on, and a loss of None if it diverged.
+
+    What a run learns that is trained on after its race does not count.
+    """
+    each, count = state.seen.get("seconds_an_update", 0.0), updates(spec.batch_size)
+    if state.state == "diverged":
+        return {"loss": None, "seconds": each * state.step}
+    if state.step < count:
+        return {"loss": None, "seconds": None}
+    loss = yield from final_loss(spec)
+    return {"loss": loss, "seconds": each * count}
 
 
 # ---- Formulas with numbers -------------------------------------------------------------------------------------------------------

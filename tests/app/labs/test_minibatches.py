@@ -78,6 +78,11 @@ def test_as_long_as_a_race_goes_on_it_has_no_end() -> None:
         json.dumps(found, allow_nan=False)
 
 
+def test_what_is_learned_after_the_race_does_not_count() -> None:
+    assert shown(OPENED, 2.0)["curves"]["batch"]["step"][-1] == 2 * PASSES
+    assert shown(OPENED, 2.0)["ends"]["batch"]["loss"] == shown(OPENED)["ends"]["batch"]["loss"]
+
+
 def test_a_race_that_diverged_has_no_loss_and_solves_nothing() -> None:
     """Its weights are then those of before: where it was is only in its state."""
     state = RunState(step=5, state="diverged", seen={"seconds_an_update": 0.001})
