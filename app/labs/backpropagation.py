@@ -21,7 +21,7 @@ from engine.lessons.backpropagation import (
     updates,
     worked,
 )
-from engine.lessons.by_hand import factor, shortest, written
+from engine.lessons.by_hand import shortest, written
 from engine.optimizers import OPTIMIZERS
 from engine.specs import OPTIMIZER_SPECS, RunSpec, StopSpec
 from engine.trainer import Trainer
@@ -120,7 +120,6 @@ def figures(settings: Settings, runs: Runs) -> Json:
         "after": [line.plain() for line in after.forward],
         "loss": there.loss,
         "loss_after": after.loss,
-        "rate": settings.learning_rate,
         "weight": settings.weight,
         "symbols": {name: symbol(name) for name in WEIGHTS},
     }
@@ -171,11 +170,12 @@ def back_in_numbers(f: Json) -> str:
 
 
 def update_in_numbers(f: Json) -> str:
-    """The plain step along the gradient, whatever the optimizer then makes of it."""
-    name = f["weight"]
-    weight, slope, rate = f["weights"][name], f["gradients"][name], f["rate"]
-    step = f"{subscripted(name)} ← {written(weight)} − {written(rate)} · {factor(slope)} = {written(weight - rate * slope)}"
-    return f"{step}\nLoss: {written(f['loss'])} → {written(f['loss_after'])}"
+    """The last line of the chosen weight's update; what leads to it stands in the figure."""
+    last = f["spelled_out"][-1]
+    return (
+        f"{subscripted(f['weight'])} ← {last['numbers']} = {last['result']}\n"
+        f"Loss: {written(f['loss'])} → {written(f['loss_after'])}"
+    )
 
 
 # ---- Tasks -----------------------------------------------------------------------------------------------------------------

@@ -222,7 +222,7 @@ LAB = Lab(
     ),
     figures=figures,
     runs=runs,
-    speed=30,
+    speed=40,
     plays=False,
     watch={"plane": {"resolution": 100, "columns": [0, 1]}, "neurons": 24, "weights": True},
     elements=("plane-plot", "network-diagram", "weight-sliders"),
