@@ -62,6 +62,13 @@ def test_every_symbol_that_it_explains_stands_in_a_formula(lab: Lab) -> None:
 
 
 @EACH
+def test_what_a_part_stresses_is_there_to_be_stressed(lab: Lab) -> None:
+    template = (ROOT / "templates" / "labs" / f"{lab.name}.html").read_text("utf-8")
+    about = {name for names in re.findall(r'data-about="([^"]+)"', template) for name in names.split()}
+    assert {part.stress for part in lab.parts} - {""} <= about
+
+
+@EACH
 def test_its_settings_are_words_of_an_address(lab: Lab) -> None:
     opened = lab.settings()
     assert read(lab.settings, texts(opened)) == (opened, {})
