@@ -191,7 +191,7 @@ class Told(Answer):
     high: float | None
     mean: float | None
     values: list[Any] | None = Field(description="Nested lists, of up to 64 values.")
-    pack: Packed | None = Field(description="Of 65 to 5,000 values.")
+    pack: Packed | None = Field(description="Of 65 to 6,500 values.")
 
 
 class SteepestParameter(Answer):

@@ -18,7 +18,7 @@ from engine.trainer import StepResult, Trainer
 
 MOST_NUMBERS = 64
 """Values of an array that are told one by one."""
-MOST_PACKED = 5_000
+MOST_PACKED = 6_500
 """Values of one that is still told as a picture."""
 DIGITS = 6
 

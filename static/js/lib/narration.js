@@ -14,6 +14,7 @@ export const STAGES = ["batch", "forward", "loss", "backward", "update"];
 export const TITLES = { batch: "Take a batch", forward: "Forward", loss: "Loss", backward: "Backward", update: "Update" };
 
 const DIGITS = 4; // after the point: enough to follow a sum by hand
+const EQUALS = "\u00a0=\u00a0"; // a number stays with its name
 const MOST = 16; // numbers of a layer that are written out
 const NUMBERED = new Set(["dense", "sigmoid", "tanh", "relu", "leaky_relu", "softplus", "gelu", "dropout", "flatten"]); // layers that keep the units apart
 const subscript = (/** @type {number} */ number) => [...String(number)].map(c => "₀₁₂₃₄₅₆₇₈₉"[Number(c)]).join("");
@@ -37,7 +38,7 @@ function batch({ batch: { examples, of, places }, example }) {
       of === 1 ? "There is one training example, and it is taken." : examples === of ? `All ${integer(of)} training examples are taken.` : `${integer(examples)} of the ${integer(of)} training examples ${examples === 1 ? "is" : "are"} taken: the next in a shuffled order.`,
       `${of === 1 ? "Of this one" : `The first of them is number ${integer(places[0] + 1)};`} ${which}. The stages that follow show what becomes of it.`,
     ],
-    rows: [["its inputs", values && values.length <= MOST ? values.map((value, k) => `x${subscript(k + 1)} = ${figure(value)}`).join("   ") : inRange(input), pictured(input)]],
+    rows: [["its inputs", values && values.length <= MOST ? values.map((value, k) => `x${subscript(k + 1)}${EQUALS}${figure(value)}`).join("   ") : inRange(input), pictured(input)]],
   };
 }
 
@@ -142,7 +143,7 @@ function bias(units, { index, biases }) {
 /** All of a few numbers with their names, else their range. @param {ToldArray} values @param {(k: number) => string} name */
 function written(values, name) {
   const few = values.values?.flat(9);
-  return few && few.length <= MOST ? few.map((value, k) => `${name(k)} = ${figure(value)}`).join("   ") : inRange(values);
+  return few && few.length <= MOST ? few.map((value, k) => `${name(k)}${EQUALS}${figure(value)}`).join("   ") : inRange(values);
 }
 
 /** Maps can be shown; a row of units is no picture. @param {ToldArray} values */

@@ -66,7 +66,7 @@ def test_each_stage_tells_the_updates_own_figures_and_lights_up_where_it_happens
     for stage in STAGES:
         page.get_by_role("button", name="Next stage").click()
         bench.until(f"document.querySelector('[aria-current=step]')?.textContent.includes({stage!r})")
-        said.append(page.locator(".said").inner_text().replace("−", "-").replace("\u2009", ""))
+        said.append(page.locator(".said").inner_text().replace("−", "-").replace("\u2009", "").replace("\u00a0", " "))
     assert [call[:2] for call in bench.calls] == [
         ("GET", "/api/runs/a"),
         ("PATCH", "/api/runs/a"),
