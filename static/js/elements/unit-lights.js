@@ -6,6 +6,8 @@
  *
  * The line that the page itself has chosen carries `data-lit`, and so do its parts as the server draws them: they stay lit
  * while nothing is pointed at. In slow motion each stage lights up where it happens.
+ *
+ * Fields in `[data-loaded]` are loaded anew with every answer; whoever was in one of them is in it again afterwards.
  */
 
 import { all } from "../lib/dom.js";
@@ -16,12 +18,18 @@ const STAGES = { batch: "1 2", forward: "3 4 5", loss: "5 loss", backward: "loss
 class UnitLights extends HTMLElement {
   /** @type {Element | null} */ #line = null;
   #stage = "";
+  /** Id of the field that has the focus, of those that are loaded. */ #field = "";
+  #back = () => { if (this.#field && document.activeElement === document.body) document.getElementById(this.#field)?.focus(); };
 
   connectedCallback() {
+    this.addEventListener("focusin", ({ target }) => { this.#field = target instanceof Element && target.closest("[data-loaded]") ? target.id : ""; });
+    document.addEventListener("htmx:after:swap", this.#back);
     for (const name of ["pointerover", "focusin"]) this.addEventListener(name, event => this.#at(event.target));
     for (const name of ["pointerleave", "focusout"]) this.addEventListener(name, () => this.#at(null));
     this.addEventListener("keydown", event => this.#key(event));
   }
+
+  disconnectedCallback() { document.removeEventListener("htmx:after:swap", this.#back); }
 
   /** The picture has been drawn anew. @param {unknown} _ */
   set figures(_) { this.#light(); }

@@ -89,6 +89,7 @@ def test_any_weight_of_another_run(lesson: Lesson, api: httpx.Client) -> None:
     expect(page.locator("#explained")).to_contain_text("from the bias to unit 2 of Dense 2")
     type_into(lesson, "input", "3")
     expect(page.locator("#explained")).to_contain_text("from input 4 to unit 2 of Dense 2")
+    expect(page.locator("#explained-input")).to_be_focused()
     assert_printed_lines_recompute(lesson, "#explained", page.locator("#explained .lines li").count())
     assert lesson.address == f"/labs/backpropagation?run={run}&layer=2&unit=1&input=3"
     type_into(lesson, "unit", "99")
