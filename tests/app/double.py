@@ -83,7 +83,7 @@ class RunsDouble(Runs):
         return {"status": "ok", "version": __version__, "workers": 0, "runs": len(self.runs)}
 
     async def create(
-        self, spec: RunSpec, *, state: str = "running", idempotency_key: str | None = None, owner: str = "local"
+        self, spec: RunSpec, *, state: str = "running", idempotency_key: str | None = None, owner: str = "local"  # noqa: ARG002
     ) -> dict[str, Any]:
         if idempotency_key in self.keys:
             return self.runs[self.keys[idempotency_key or ""]]

@@ -14,7 +14,7 @@ def test_a_logistic_network_stalls_and_units_die(lesson: Lesson) -> None:
     page = lesson.page
     lesson.open("activation-functions", "at=300.300.300")
     assert lesson.readout("Update") == 300
-    logistic, relu = lesson.readout("Logistic"), lesson.readout("Relu")
+    logistic, relu = lesson.readout("logistic"), lesson.readout("ReLU")
     assert logistic is not None
     assert relu is not None
     assert logistic > 0.6 > 0.2 > relu
