@@ -272,7 +272,8 @@ _LAYERS: Mapping[Activation, tuple[LayerSpec, ...]] = MappingProxyType(
 
 
 def remembered(trainer: Trainer) -> Generator[None, None, dict[str, Any]]:
-    """What the optimizer of a run remembers of its few weights, by the names of its accumulators."""
-    yield
+    """What the optimizer of a run remembers of its few weights at this moment, by the names of its accumulators."""
     state = trainer.optimizer.state
-    return {name: [shortest(value) for value in values.tolist()] for name, values in state.items()}
+    found = {name: [shortest(value) for value in values.tolist()] for name, values in state.items()}
+    yield
+    return found

@@ -22,10 +22,9 @@ from engine.gradcheck import in_float64, slopes
 from engine.layers import Layer, WeightedLayer
 from engine.layers.activations import Activation
 from engine.lessons.by_hand import Line, factor, sum_of_products, written
-from engine.lessons.updates import update
+from engine.lessons.updates import Memory, update
 from engine.network import Network
-from engine.optimizers import OPTIMIZERS
-from engine.specs import Conv1D, Conv2D, Dense
+from engine.specs import Conv1D, Conv2D, Dense, OptimizerSpec, RunSpec
 from engine.trainer import Trainer
 
 BIAS = -1
@@ -41,19 +40,21 @@ def explain(
     """The weight from `source` to `unit` of `layer` and its next update, as plain values, if this one example were the batch.
 
     layer: its place in the network; unit: of a dense layer, or the filter; source: the input, counted along the unit's
-    own weights, or `BIAS`; example: of the training split. ShapeError when there is no such thing.
+    own weights, or `BIAS`; example: of the training split. ShapeError when there is no such thing. All of it is of the
+    moment before the first portion ends, however the training goes on.
     """
     _check(trainer, layer, unit, source, example)
     passed = _Passed(trainer, example)
-    yield
     weight = _Weight(passed, layer, unit, source)
-    lines = [*weight.there(), *weight.back(), *weight.gradient()]
+    optimizer = _Optimizer.of(trainer, weight.place)
     yield
-    lines += [*_on_the_way(trainer, passed, weight), *_updated(trainer, passed, weight)]
+    lines = [*weight.there(), *weight.back(), *weight.gradient()]
+    lines += [*_on_the_way(trainer.spec, passed, weight), *_updated(optimizer, passed, weight)]
+    yield
     network = passed.network
     right, left = slopes(network.parameters, weight.place, passed.cost)
     return {
-        "step": trainer.steps,
+        "step": optimizer.step,
         "layer": layer,
         "unit": unit,
         "source": source,
@@ -241,10 +242,13 @@ class _Weight:
         delta = self._uses[0].delta
         behind = self._passed.layers[self._index + 1 :]
         if not behind or not isinstance(behind[0], Activation):
-            note = "How the loss changes with what the unit takes in" + (
-                ", from the loss itself." if not behind else "."
+            yield Line(
+                name="delta",
+                latex=r"\Delta = \frac{\partial \mathit{Loss}}{\partial \mathit{in}}",
+                numbers=written(delta),
+                value=delta,
+                note=f"How the loss changes with what the unit takes in{'' if behind else ', from the loss itself'}.",
             )
-            yield Line(name="delta", latex=r"\Delta = \frac{\partial \mathit{Loss}}{\partial \mathit{in}}", numbers=written(delta), value=delta, note=note)  # fmt: skip
             return
         yield from self._through(behind[0], delta)
 
@@ -321,9 +325,9 @@ def _seen(given: Array, weight_shape: Shape, spec: Any, source: int, places: Sha
     return seen
 
 
-def _on_the_way(trainer: Trainer, passed: _Passed, weight: _Weight) -> Iterator[Line]:
+def _on_the_way(spec: RunSpec, passed: _Passed, weight: _Weight) -> Iterator[Line]:
     """What is done to a gradient before the optimizer has it: weight decay, and shortening."""
-    spec, network, here = trainer.spec, passed.network, weight.place
+    network, here = passed.network, weight.place
     l1, l2 = spec.l1 * float(network.l1_mask[here]), spec.l2 * float(network.l2_mask[here])
     gradients = network.gradients
     gradients += spec.l2 * network.l2_mask * network.parameters
@@ -349,16 +353,30 @@ def _on_the_way(trainer: Trainer, passed: _Passed, weight: _Weight) -> Iterator[
         )
 
 
-def _updated(trainer: Trainer, passed: _Passed, weight: _Weight) -> Iterator[Line]:
-    optimizer, here = trainer.optimizer, weight.place
-    memory = {name: float(optimizer.state[name][here]) for name in OPTIMIZERS[trainer.spec.optimizer.name].accumulators}
-    network = passed.network
+@dataclass(frozen=True, slots=True)
+class _Optimizer:
+    """The optimizer before the update: its learning rate, what it remembers of the weight, and of how many steps."""
+
+    spec: OptimizerSpec
+    rate: float
+    memory: Memory
+    steps: int
+    step: int
+
+    @classmethod
+    def of(cls, trainer: Trainer, place: int) -> _Optimizer:
+        memory = {name: float(values[place]) for name, values in trainer.optimizer.state.items()}
+        return cls(trainer.spec.optimizer, trainer.learning_rate, memory, trainer.optimizer.steps, trainer.steps)
+
+
+def _updated(optimizer: _Optimizer, passed: _Passed, weight: _Weight) -> Iterator[Line]:
+    network, here = passed.network, weight.place
     yield from update(
-        trainer.spec.optimizer,
+        optimizer.spec,
         weight.value,
         float(network.gradients[here]),
-        memory,
+        optimizer.memory,
         steps=optimizer.steps,
-        rate=trainer.learning_rate,
+        rate=optimizer.rate,
         decays=float(network.l2_mask[here]),
     ).lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -158,6 +159,23 @@ def test_looking_changes_nothing_of_the_training() -> None:
     for trainer in (looked_at, alone):
         trainer.advance(3)
     np.testing.assert_array_equal(looked_at.network.parameters, alone.network.parameters)
+
+
+def test_training_that_goes_on_between_the_portions_is_not_mixed_in() -> None:
+    trainer = of_points(optimizer=Adam(learning_rate=0.1), l2=0.01)
+    trainer.advance(4)
+    alone = explained(trainer, 2, 1, 0, 3)
+
+    def trained_on() -> Generator[None, None, dict[str, Any]]:
+        portions = explain(trainer, 2, 1, 0, 3)
+        while True:
+            try:
+                yield next(portions)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            trainer.advance(2)
+
+    assert finished(trained_on()) == alone
 
 
 @pytest.mark.parametrize(
