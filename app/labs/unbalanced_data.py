@@ -106,6 +106,7 @@ def figures(settings: Settings, runs: Runs) -> Json:
         "learned_from": UPDATES * BATCH,
         "never": with_words(never),
         "always": with_words(always),
+        "titles": {name: title.capitalize() for name, title in TITLES.items()},
         "networks": {name: _network(settings, runs.get(name, RunState())) for name in TITLES},
         "pictured": _pictured(settings, runs.get(settings.shown, RunState())),
         "weights": {"fraud": settings.fraud_weight, **shares_of_frauds(settings.fraud_weight, settings.fraud_share)},

@@ -1,5 +1,5 @@
 /**
- * `<slow-motion data-runs="batch:<id>,stochastic:<id>">`: one update of a run, stage by stage: take a batch, forward, loss,
+ * `<slow-motion data-runs="batch:<id>,stochastic:<id>" data-titles="{}">`: one update of a run, stage by stage: take a batch, forward, loss,
  * backward, update. Each stage says what it does in the run's own figures and lights up where it happens: elements of the
  * figure that have `narrate(stage, told)` are called with it, null in the end; whatever carries the stage in `data-stage` is
  * marked, and until the update so is the batch: what carries the place of one of its examples in `data-example`.
@@ -36,7 +36,10 @@ class SlowMotion extends HTMLElement {
   #said = make("div", { class: "said stack", "aria-live": "polite" });
 
   /** The page's answer has taken the marks away. */
-  #again = () => this.#light(STAGES[this.#stage] ?? null);
+  #again = () => {
+    this.#name();
+    this.#light(STAGES[this.#stage] ?? null);
+  };
 
   constructor() {
     super();
@@ -51,11 +54,11 @@ class SlowMotion extends HTMLElement {
   }
 
   connectedCallback() {
-    const names = this.#runs.map(([name]) => name);
-    this.#choice.replaceChildren(...names.map(name => make("option", { value: name }, name[0].toUpperCase() + name.slice(1).replaceAll("_", " "))));
+    this.#choice.replaceChildren(...this.#runs.map(([name]) => make("option", { value: name })));
+    this.#name();
     document.addEventListener("htmx:after:swap", this.#again);
     this.#stop = onPaletteChange(() => this.#show(this.#stage));
-    this.#choice.hidden = names.length < 2;
+    this.#choice.hidden = this.#choice.length < 2;
     this.#play.hidden = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.replaceChildren(
       make("div", { class: "row" }, this.#next, this.#play, this.#choice, this.#which),
@@ -66,6 +69,12 @@ class SlowMotion extends HTMLElement {
     this.#rest();
     document.removeEventListener("htmx:after:swap", this.#again);
     this.#stop?.();
+  }
+
+  /** Runs are called as in the run bar, which may change with the settings. */
+  #name() {
+    const titles = JSON.parse(this.dataset.titles ?? "{}");
+    for (const option of this.#choice.options) write(option, titles[option.value] ?? option.value[0].toUpperCase() + option.value.slice(1).replaceAll("_", " "));
   }
 
   /** Name and id of each run. @returns {string[][]} */

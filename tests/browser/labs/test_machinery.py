@@ -1,4 +1,4 @@
-"""What every lab's page does when a run, an answer or the server is lost: it comes back by itself, with all that was set."""
+"""What every lab's page does: it comes back by itself when a run or an answer is lost, and calls its runs by one name."""
 
 from __future__ import annotations
 
@@ -43,3 +43,13 @@ def test_what_was_set_while_no_answer_came_is_sent_again(lesson: Lesson, faults:
     assert refused
     assert "view=bowl" in lesson.address
     assert streams == [], "a form that was lost is no broken stream"
+
+
+def test_slow_motion_calls_the_runs_as_the_run_bar_does(lesson: Lesson) -> None:
+    lesson.open("activation-functions", "at=1.1.1")
+    lesson.page.locator(".slow-motion summary").click()
+    for function in ("tanh", "softplus"):
+        lesson.choose("function", function)
+        called = lesson.page.locator("slow-motion option").all_inner_texts()
+        assert called == ["logistic", "ReLU", function]
+        assert called == lesson.page.locator("#readouts dt").all_inner_texts()[1:]
