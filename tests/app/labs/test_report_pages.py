@@ -71,7 +71,9 @@ async def test_the_table_names_every_file_and_counts_in_the_end() -> None:
     async with client_of(app) as client:
         empty = await client.get("/labs/verify")
         none = await client.post("/labs/verify", files=[("other", ("a", b"", "text/plain"))])
+        one = await posted(client, ("a.html", b"1"))
         page = await posted(client, ("a.html", b"1"), ("a.html", b"2"), ("b.json", b"1"))
+    assert "1 claim of 1 file<" in one.text
     assert empty.status_code == 200
     assert none.status_code == 422
     assert "Choose one report or more first." in none.text
