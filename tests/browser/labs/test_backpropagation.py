@@ -17,15 +17,18 @@ SPIRAL = {"preset": "spiral", "stop": {"steps": 200}, "state": "paused"}
 
 def assert_printed_lines_recompute(lesson: Lesson, within: str, count: int) -> None:
     rows = lesson.page.locator(f"{within} .lines li")
-    assert rows.count() == count
-    for row in rows.all():
-        come_to, slack = reckoned(row.locator(".numbers").inner_text().removeprefix("= "))
-        printed, half = value_and_half_digit(row.locator("b").inner_text().removeprefix("−"))
-        assert abs(come_to) == pytest.approx(printed, abs=slack + half + 1e-12), row.inner_text()
+    sums, results = (rows.locator(part).all_inner_texts() for part in (".numbers", "b"))
+    assert len(sums) == len(results) == count
+    for sum_, result in zip(sums, results, strict=True):
+        come_to, slack = reckoned(sum_.removeprefix("= "))
+        printed, half = value_and_half_digit(result.removeprefix("−"))
+        assert abs(come_to) == pytest.approx(printed, abs=slack + half + 1e-12), f"{sum_} = {result}"
 
 
-def lit(lesson: Lesson) -> set[str | None]:
-    return {part.get_attribute("data-part") for part in lesson.page.locator("[data-part][data-lit]").all()}
+def lit(lesson: Lesson) -> set[str]:
+    return set(
+        lesson.page.locator("[data-part][data-lit]").evaluate_all("parts => parts.map(part => part.dataset.part)")
+    )
 
 
 def type_into(lesson: Lesson, name: str, value: str) -> None:

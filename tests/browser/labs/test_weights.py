@@ -16,10 +16,10 @@ pytestmark = pytest.mark.browser
 def printed(lesson: Lesson) -> dict[str, float]:
     """Every weight as the page shows it."""
     outputs = lesson.page.locator("weight-sliders output[for^=set-w]")
-    return {
-        (output.get_attribute("for") or "").removeprefix("set-"): float(output.inner_text().replace("−", "-"))
-        for output in outputs.all()
-    }
+    pairs = outputs.evaluate_all(
+        "outputs => outputs.map(output => [output.htmlFor.value.slice(4), output.textContent])"
+    )
+    return {name: float(text.replace("−", "-")) for name, text in pairs}
 
 
 def loss(lesson: Lesson) -> float:
