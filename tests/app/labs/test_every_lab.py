@@ -69,6 +69,13 @@ def test_what_a_part_stresses_is_there_to_be_stressed(lab: Lab) -> None:
 
 
 @EACH
+def test_slow_motion_lights_up_where_an_update_begins_and_what_it_costs(lab: Lab) -> None:
+    template = (ROOT / "templates" / "labs" / f"{lab.name}.html").read_text("utf-8")
+    stages = {stage for places in re.findall(r'data-stage="([a-z ]+)"', template) for stage in places.split()}
+    assert not lab.trains or ("loss" in stages and stages & {"batch", "forward"})
+
+
+@EACH
 def test_its_settings_are_words_of_an_address(lab: Lab) -> None:
     opened = lab.settings()
     assert read(lab.settings, texts(opened)) == (opened, {})

@@ -41,7 +41,7 @@ def type_into(lesson: Lesson, name: str, value: str) -> None:
 def test_there_and_back_by_hand(lesson: Lesson) -> None:
     page = lesson.page
     lesson.open("backpropagation")
-    assert_printed_lines_recompute(lesson, "[data-stage=forward]", 7)
+    assert_printed_lines_recompute(lesson, "[data-stage~=forward]", 7)
     assert_printed_lines_recompute(lesson, "[data-stage=backward]", 15)
     lesson.look("open")
     lesson.present()
