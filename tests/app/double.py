@@ -17,6 +17,7 @@ from app.main import Nabla, create_app
 from app.services.changes import RunChanges
 from app.services.drawings import Drawings
 from app.services.labs import Labs
+from app.services.miniatures import Miniatures
 from app.services.points import points_csv, points_json
 from app.services.reports import Reports
 from app.services.runs import Runs
@@ -291,6 +292,7 @@ def app_with(runs: RunsDouble | None = None, **limits: Any) -> Nabla:
     app.state.runs = runs or RunsDouble()
     store = DatabaseDouble()
     app.state.labs = Labs(app.state.runs, store)
+    app.state.miniatures = Miniatures(app.state.runs)
     app.state.drawings = Drawings(store, app.state.settings.limits)
     app.state.reports = Reports(app.state.labs, app.state.runs)
     app.state.verification = Verification(app.state.labs, app.state.settings.limits)
