@@ -58,7 +58,9 @@ def test_every_symbol_that_it_explains_stands_in_a_formula(lab: Lab) -> None:
         for part in lab.parts
     )
     for symbol, meaning in lab.symbols.items():
-        assert f'data-meaning="{meaning}"' in written.replace("&#39;", "'").replace("&amp;", "&") or symbol in template, symbol
+        assert (
+            f'data-meaning="{meaning}"' in written.replace("&#39;", "'").replace("&amp;", "&") or symbol in template
+        ), symbol
 
 
 @EACH
