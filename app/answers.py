@@ -464,7 +464,10 @@ class LabVerdict(Answer):
 
 
 class ReportedTask(Answer):
-    """Of a solved one also the state that solved it: `note`, `page`, `settings`, `at`, `when`."""
+    """A task; of a solved one also the state that solved it.
+
+    That state is told as `note`, `page`, `settings`, `at` and `when`.
+    """
 
     task: str
     question: str
