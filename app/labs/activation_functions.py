@@ -299,6 +299,13 @@ LAB = Lab(
         ),
     ),
     symbols={
+        "k": "The number of an output unit.",
+        "k'": "Counts all output units.",
+        r"\mathit{in}_{k'}": "The weighted input of each output unit in turn.",
+        r"\Delta_i": "The error term of unit i, one layer nearer to the inputs.",
+        r"\mathit{in}_i": "The weighted input of unit i.",
+        "j": "Counts the units of the next layer.",
+        "e": "2.718…, the base of the natural logarithm.",
         r"\mathit{in}_j": "The weighted input of unit j: its bias, and its inputs times their weights.",
         "g'": "The slope of the activation function: how much the output changes with the input.",
         "g": "The activation function: what a unit makes of its weighted input.",

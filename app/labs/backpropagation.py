@@ -248,6 +248,9 @@ LAB = Lab(
         ),
     ),
     symbols={
+        "g_5'": "The slope of unit 5’s activation function where it stands.",
+        "g_3'": "The slope of unit 3’s activation function where it stands.",
+        r"\mathit{in}_5": "What unit 5 takes in: its bias and the weighted outputs of units 3 and 4.",
         **{
             name: SYMBOLS[name]
             for name in (

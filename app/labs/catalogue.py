@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from app.labs import (
@@ -22,8 +22,23 @@ from app.labs import (
 )
 from app.labs.lesson import Lab
 
+COMMON_SYMBOLS = {
+    r"\mathit{Loss}": "How wrong the answers are, as one number; training makes it small.",
+    r"\mathit{softmax}": "What makes probabilities of the inputs of a whole layer.",
+}
+"""Words of the lecture that mean the same in every lab."""
+
+
+def with_common_symbols(lab: Lab) -> Lab:
+    """The lab, which explains the common symbols too where it uses them."""
+    written = "".join(part.text + (part.formula.latex if part.formula else "") for part in lab.parts)
+    common = {symbol: meaning for symbol, meaning in COMMON_SYMBOLS.items() if symbol in written}
+    return replace(lab, symbols={**lab.symbols, **common})
+
+
 ALL: tuple[Lab, ...] = tuple(
-    sorted(
+    with_common_symbols(lab)
+    for lab in sorted(
         (
             activation_functions.LAB,
             backpropagation.LAB,

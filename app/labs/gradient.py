@@ -234,14 +234,14 @@ LAB = Lab(
         Part(
             text=r"The model is a line, $\hat{y} = w_0 + w_1 x$. Every choice of the two weights is one point of the map. "
             "Its shade is the loss over all forty examples.",
-            formula=Formula(r"Loss(\mathbf{w}) = \frac{1}{n} \sum (y - \hat{y})^2", loss_in_numbers),
+            formula=Formula(r"\mathit{Loss}(\mathbf{w}) = \frac{1}{n} \sum (y - \hat{y})^2", loss_in_numbers),
             stress="surface",
         ),
         Part(
             text=r"The gradient says for each weight how the loss grows with it; $x_0$ is 1 and $x_1$ is $x$. The arrows point the "
             "other way: downhill.",
             formula=Formula(
-                r"\frac{\partial Loss}{\partial w_j} = -\frac{2}{n} \sum (y - \hat{y}) \, x_j", gradient_in_numbers
+                r"\frac{\partial \mathit{Loss}}{\partial w_j} = -\frac{2}{n} \sum (y - \hat{y}) \, x_j", gradient_in_numbers
             ),
             stress="arrows",
         ),
@@ -249,7 +249,7 @@ LAB = Lab(
             text=r"Three paths start from the same place with the same $\alpha$. They differ only in how many examples they "
             r"average before each step: all forty (batch), one at random (stochastic), $m$ at random (minibatch).",
             formula=Formula(
-                r"\mathbf{w} \leftarrow \mathbf{w} - \alpha \nabla_{\mathbf{w}} Loss(\mathbf{w})", update_in_numbers
+                r"\mathbf{w} \leftarrow \mathbf{w} - \alpha \nabla_{\mathbf{w}} \mathit{Loss}(\mathbf{w})", update_in_numbers
             ),
             stress="paths",
         ),
@@ -261,6 +261,7 @@ LAB = Lab(
         ),
     ),
     symbols={
+        "w_j": "One of the two weights: w₀ or w₁.",
         "w_0": "The intercept: where the line crosses x = 0. A weight without an input, also called bias.",
         "w_1": "The weight of x: the slope of the line.",
         r"\mathbf{w}": "All weights together, here w₀ and w₁: one point of the map.",

@@ -201,7 +201,7 @@ LAB = Lab(
         Part(
             text="Every update steps against the gradient of the loss. But the loss over which examples?",
             formula=Formula(
-                r"\mathbf{w} \leftarrow \mathbf{w} - \alpha \nabla_{\mathbf{w}} Loss(\mathbf{w})", update_in_numbers
+                r"\mathbf{w} \leftarrow \mathbf{w} - \alpha \nabla_{\mathbf{w}} \mathit{Loss}(\mathbf{w})", update_in_numbers
             ),
             stress="race",
         ),
@@ -219,7 +219,7 @@ LAB = Lab(
         Part(
             text="One example is mostly noise, and takes almost as long as many. A <b>minibatch</b> averages the noise out and "
             "still moves often: the best balance in practice.",
-            formula=Formula(r"Loss(\mathbf{w}) = \frac{1}{m} \sum L_j(\mathbf{w})", balance_in_numbers),
+            formula=Formula(r"\mathit{Loss}(\mathbf{w}) = \frac{1}{m} \sum L_j(\mathbf{w})", balance_in_numbers),
             stress="balance",
         ),
     ),

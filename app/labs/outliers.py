@@ -324,6 +324,12 @@ LAB = Lab(
         ),
     ),
     symbols={
+        "x": "The input of the unit.",
+        "y": "What a point says the answer should be.",
+        r"y^{(j)}": "What point j says.",
+        r"\hat{y}^{(j)}": "What the unit answers for point j.",
+        "j": "Counts the points.",
+        "e": "2.718…, the base of the natural logarithm.",
         r"\hat{y}": "What the unit answers.",
         "w_0": "The bias: what the unit answers at x = 0, before any bend.",
         "w_1": "The weight of the input: the line’s slope.",

@@ -326,6 +326,7 @@ LAB = Lab(
         ),
     ),
     symbols={
+        "i": "Counts the pixels.",
         "r": "How many examples are read right.",
         "N": "How many examples there are.",
         "t": "Thickness: the mean ink of all 784 pixels; here of the first picture inside the frame.",

@@ -287,13 +287,13 @@ LAB = Lab(
         Part(
             text="Who always says “not fraud” is right in 99.99 % of cases, and finds nothing. The network trained with plain "
             "loss has learned just that.",
-            formula=Formula(r"\text{Accuracy} = \frac{TP + TN}{N}", accuracy_in_numbers),
+            formula=Formula(r"\text{Accuracy} = \frac{{TP} + {TN}}{N}", accuracy_in_numbers),
             stress="predictors",
         ),
         Part(
             text="So measure what you care about. <b>Recall</b>: of the frauds, how many are found? <b>Precision</b>: of those "
             "who are stopped, how many are frauds?",
-            formula=Formula(r"\frac{TP}{TP + FN} \quad \text{and} \quad \frac{TP}{TP + FP}", shares_in_numbers),
+            formula=Formula(r"\frac{TP}{{TP} + {FN}} \quad \text{and} \quad \frac{TP}{{TP} + {FP}}", shares_in_numbers),
             stress="confusion",
         ),
         Part(
@@ -305,7 +305,7 @@ LAB = Lab(
         Part(
             text="Each transaction gets a score, the logarithm of its odds for fraud. The <b>threshold</b> decides which mistake "
             "you make: frauds missed, or honest people stopped.",
-            formula=Formula(r"F_1 = \frac{2\,TP}{2\,TP + FP + FN}", f1_in_numbers),
+            formula=Formula(r"F_1 = \frac{2\,{TP}}{2\,{TP} + {FP} + {FN}}", f1_in_numbers),
             stress="scores",
         ),
         Part(

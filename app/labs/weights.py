@@ -190,6 +190,7 @@ LAB = Lab(
         ),
     ),
     symbols={
+        "w": "Any one of the nine weights.",
         **{name: SYMBOLS[name] for name in (r"\hat{y}", "y", "w_{0,5}", "w_{3,5}", "w_{4,5}", "a_3", "a_4", "g_5")},
         "N": "How many points there are.",
         r"\mathbf{w}": "All nine weights together.",

@@ -128,11 +128,14 @@ def write_csv(dataset: PointDataset) -> str:
     if not dataset.classes and target.lower() in CLASS_NAMES:
         target = "target"
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow([_in_one_line(name) for name in (*dataset.columns, target)])
+    header = [_in_one_line(name) for name in (*dataset.columns, target)]
     classes = [_in_one_line(name) for name in dataset.classes]
+    # A name with another delimiter in it must not be taken for several cells by whoever reads the file.
+    ambiguous = any(delimiter in name for name in (*header, *classes) for delimiter in "\t;")
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC if ambiguous else csv.QUOTE_MINIMAL)
+    writer.writerow(header)
     for position, label in zip(dataset.positions, dataset.labels, strict=True):
-        writer.writerow([*map(str, position), classes[label] if classes else str(label)])
+        writer.writerow([*(float(str(value)) for value in position), classes[label] if classes else float(str(label))])
     return text.getvalue()
 
 

@@ -16,8 +16,7 @@ from tests.browser.server import Server
 pytestmark = pytest.mark.browser
 
 WIDE = ViewportSize(width=1440, height=900)
-SCREENS = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
+LOOKS = pytest.mark.parametrize(("viewport", "scheme"), [(WIDE, "light"), (PHONE, "dark")], ids=["wide-light", "phone-dark"])
 
 # Everything that can be pressed or typed into and is seen; what is hidden in closed menus and details is not.
 CONTROLS = """
@@ -58,8 +57,7 @@ def overflow(page: Page) -> list[str]:
     return found
 
 
-@SCREENS
-@SCHEMES
+@LOOKS
 def test_the_digits_page_is_clean(
     new_context: Callable[..., BrowserContext], visit: Callable[..., Digits], viewport: ViewportSize, scheme: str
 ) -> None:
@@ -80,7 +78,7 @@ def test_the_digits_page_is_clean(
     assert overflow(page) == []
 
 
-@pytest.mark.parametrize(("viewport", "scheme"), [(WIDE, "light"), (PHONE, "dark")], ids=["wide-light", "phone-dark"])
+@LOOKS
 def test_the_other_pages_are_clean(
     new_context: Callable[..., BrowserContext],
     visit: Callable[..., Digits],

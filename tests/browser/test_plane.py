@@ -16,7 +16,7 @@ from tests.browser.conftest import Faults
 from tests.browser.digits import PHONE
 from tests.browser.points import Bench
 from tests.browser.server import Server
-from tests.browser.test_accessible import SCHEMES, SCREENS, overflow, violations
+from tests.browser.test_accessible import LOOKS, overflow, violations
 
 pytestmark = pytest.mark.browser
 
@@ -332,8 +332,7 @@ def test_an_experiment_whose_run_is_deleted_is_opened_again(bench: Bench, faults
 # ---- For everybody ---------------------------------------------------------------------------------------------------------
 
 
-@SCREENS
-@SCHEMES
+@LOOKS
 @pytest.mark.parametrize("path", ["/plane", "/curve"])
 def test_the_pages_of_points_are_clean(
     new_context: Callable[..., BrowserContext], server: Server, api: httpx.Client, viewport: object, scheme: str, path: str

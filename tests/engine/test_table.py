@@ -162,6 +162,12 @@ def test_any_table_comes_back(spec: TableSpec) -> None:
     assert table.rejected == ()
 
 
+def test_names_with_other_delimiters_come_back() -> None:
+    spec = TableSpec(columns=("w;0;",), class_names=(), target="w0", values=encode_rows([[0.0, 0.0]]), standardize=True)
+    table = read_csv(write_csv(points_dataset(spec)), target="w0")
+    assert replace(table.spec, standardize=True) == spec
+
+
 CELLS = st.sampled_from(
     ["1", "2.5", "-3e1", "4,5", "A", "B", "word", "", " ", "nan", "inf", "1e400", '"', '"a', "'", "\0", "\ufeff"]
 )

@@ -6,12 +6,12 @@
  * batch are marked: forward on each layer's own axis, backward on the slope.
  */
 
+import { FigureCanvas } from "../lib/figure-canvas.js";
 import { axesIn, dot, rule, trace } from "../lib/axes.js";
 import { make, write } from "../lib/dom.js";
 import { fixed, integer, percent, significant } from "../lib/format.js";
 import { halo, lettered } from "../lib/marks.js";
-import { Redraw } from "../lib/painting.js";
-import { colour, onPaletteChange } from "../lib/palette.js";
+import { colour } from "../lib/palette.js";
 
 /**
  * @typedef {{ title: string, layer: string | null, inputs: number[], outputs: number[], slopes: number[], regions: [number, number][], share: number,
@@ -22,37 +22,17 @@ import { colour, onPaletteChange } from "../lib/palette.js";
 const STRIP = 26; // height of a layer's histogram at the usual size of type
 const NARROW = 480; // below this both plots stand under each other
 
-class ActivationCurves extends HTMLElement {
-  /** @type {Figures | null} */ #figures = null;
-  #canvas = make("canvas", { role: "img" });
+/** @extends {FigureCanvas<Figures>} */
+class ActivationCurves extends FigureCanvas {
   #reading = make("p", { class: "note readout", "aria-hidden": "true" });
   /** @type {Plot[]} */ #plots = [];
   /** Where it is pointed at, as an input. @type {number | null} */ #place = null;
   /** Slow motion: the stage, the network's activation layers, and of each hidden layer the inputs of one example. @type {{ stage: string, functions: string[], inputs: number[][] } | null} */ #told = null;
-  /** @type {Redraw | null} */ #redraw = null;
-  #resize = new ResizeObserver(() => this.#redraw?.request());
-  /** @type {(() => void) | null} */ #stop = null;
 
-  connectedCallback() {
-    this.replaceChildren(make("div", { class: "plot" }, this.#canvas), this.#reading);
-    this.#redraw = new Redraw(this, () => this.#draw());
-    this.#resize.observe(this.#canvas);
-    this.#stop = onPaletteChange(() => this.#redraw?.request());
-    this.#canvas.onpointermove = event => this.#point(event);
-    this.#canvas.onpointerleave = () => { this.#place = null; this.#redraw?.request(); };
-    this.#redraw.request();
-  }
-
-  disconnectedCallback() {
-    this.#resize.disconnect();
-    this.#redraw?.stop();
-    this.#stop?.();
-  }
-
-  /** @param {Figures} all */
-  set figures(all) {
-    this.#figures = all;
-    this.#redraw?.request();
+  build() {
+    super.build(this.#reading);
+    this.canvas.onpointermove = event => this.#point(event);
+    this.canvas.onpointerleave = () => { this.#place = null; this.redraw(); };
   }
 
   /** @param {string | null} stage @param {NarratedUpdate} told */
@@ -60,28 +40,27 @@ class ActivationCurves extends HTMLElement {
     const functions = told.layers.filter(({ type }) => type !== "dense").map(({ type }) => type);
     const inputs = told.layers.filter(({ type }) => type === "dense").slice(0, -1).map(({ outputs }) => /** @type {number[]} */ (outputs.values ?? []));
     this.#told = stage ? { stage, functions, inputs } : null;
-    this.#redraw?.request();
+    this.redraw();
   }
 
   /** Of the example that is told about, the inputs of each hidden layer at a stage; none where it is of another network. @param {string} stage */
   #inputsAt(stage) {
-    const told = this.#told, { layer, layers } = /** @type {Figures} */ (this.#figures);
+    const told = this.#told, { layer, layers } = /** @type {Figures} */ (this.given);
     const ours = told?.stage === stage && told.inputs.length === layers.length && told.functions.every(type => type === layer);
     return ours ? told.inputs : [];
   }
 
   /** @param {PointerEvent} event */
   #point({ offsetX, offsetY }) {
-    const figures = this.#figures, plot = this.#plots.find(({ box }) => offsetX >= box.left && offsetX <= box.right && offsetY >= box.top);
+    const figures = this.given, plot = this.#plots.find(({ box }) => offsetX >= box.left && offsetX <= box.right && offsetY >= box.top);
     const reach = figures ? figures.inputs[figures.inputs.length - 1] : 0;
     this.#place = plot ? reach * (2 * (offsetX - plot.box.left) / (plot.box.right - plot.box.left) - 1) : null;
-    this.#redraw?.request();
+    this.redraw();
   }
 
-  #draw() {
-    const figures = this.#figures;
-    if (!figures) return;
-    const { context, width, height } = lettered(this.#canvas), rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  /** @param {Figures} figures */
+  draw(figures) {
+    const { context, width, height } = lettered(this.canvas), rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
     const { inputs, outputs, slopes, layers } = figures, strips = (layers.length * STRIP + 4) * rem;
     const across = { name: "in", range: /** @type {[number, number]} */ ([inputs[0], inputs[inputs.length - 1]]), ticks: [-8, -4, 0, 4, 8] };
     const narrow = width < NARROW * rem, half = narrow ? (height - strips) / 2 : height - strips;
@@ -105,13 +84,13 @@ class ActivationCurves extends HTMLElement {
 
   /** The place in `inputs` that is nearest to one. @param {number} input */
   #nearest(input) {
-    const { inputs } = /** @type {Figures} */ (this.#figures);
+    const { inputs } = /** @type {Figures} */ (this.given);
     return Math.max(0, Math.min(inputs.length - 1, Math.round((input - inputs[0]) / (inputs[1] - inputs[0]))));
   }
 
   /** @param {Plot} plot @param {number} bottom */
   #shade({ context, box, X }, bottom) {
-    const { regions, slopes } = /** @type {Figures} */ (this.#figures);
+    const { regions, slopes } = /** @type {Figures} */ (this.given);
     context.save();
     context.globalCompositeOperation = "destination-over"; // under the lines that are there
     context.fillStyle = colour("warning-soft");
@@ -146,9 +125,9 @@ class ActivationCurves extends HTMLElement {
 
   /** What is pointed at, in both plots and in words. */
   #read() {
-    const { inputs, outputs, slopes } = /** @type {Figures} */ (this.#figures), place = this.#place;
+    const { inputs, outputs, slopes } = /** @type {Figures} */ (this.given), place = this.#place;
     if (place === null) {
-      const share = /** @type {Figures} */ (this.#figures).share;
+      const share = /** @type {Figures} */ (this.given).share;
       return write(this.#reading, `Shaded: the slope is below ${percent(share, 0)} of its largest.`);
     }
     const at = this.#nearest(place);
@@ -161,10 +140,10 @@ class ActivationCurves extends HTMLElement {
   }
 
   #say() {
-    const { title, slopes, regions, layers } = /** @type {Figures} */ (this.#figures);
+    const { title, slopes, regions, layers } = /** @type {Figures} */ (this.given);
     const slow = regions.length ? `Learning is slow ${regions.map(([from, to]) => `from ${fixed(from, 1)} to ${fixed(to, 1)}`).join(" and ")}.` : "Learning is slow nowhere.";
     const where = layers.map((layer, k) => `layer ${k + 1} has ${percent(layer.slow, 0)} of its inputs there`).join(", ");
-    this.#canvas.setAttribute("aria-label", `The ${title} function and its slope, which is at most ${significant(Math.max(...slopes))}. ${slow}${where ? ` Of the network, ${where}.` : ""}`);
+    this.canvas.setAttribute("aria-label", `The ${title} function and its slope, which is at most ${significant(Math.max(...slopes))}. ${slow}${where ? ` Of the network, ${where}.` : ""}`);
   }
 }
 

@@ -6,12 +6,11 @@
  * The page sets `figures`. A press or a drag on the squared loss asks for that output by a `set` event.
  */
 
+import { FigureCanvas } from "../lib/figure-canvas.js";
 import { axes, dot, rule, trace } from "../lib/axes.js";
-import { make } from "../lib/dom.js";
 import { fixed, integer, significant, superscript } from "../lib/format.js";
 import { axisNumber, halo } from "../lib/marks.js";
-import { Redraw } from "../lib/painting.js";
-import { colour, onPaletteChange } from "../lib/palette.js";
+import { colour } from "../lib/palette.js";
 
 /** @typedef {{ target: number, output: number, loss: number, slope: number, outputs: number[], losses: number[] }} Squared */
 /**
@@ -23,51 +22,27 @@ import { colour, onPaletteChange } from "../lib/palette.js";
 const DASH = [7, 3];
 const LOWEST = -50; // power of ten at the bottom of the picture of the product
 
-class LossCurves extends HTMLElement {
-  /** @type {{ squared: Squared, likelihood: Likelihood } | null} */ #figures = null;
-  #canvas = make("canvas", { role: "img" });
+/** @extends {FigureCanvas<{ squared: Squared, likelihood: Likelihood }>} */
+class LossCurves extends FigureCanvas {
   /** @type {Plot | null} */ #plot = null;
-  /** @type {Redraw | null} */ #redraw = null;
-  #resize = new ResizeObserver(() => this.#redraw?.request());
-  /** @type {(() => void) | null} */ #stop = null;
 
   connectedCallback() {
-    this.replaceChildren(make("div", { class: "plot" }, this.#canvas));
-    this.#redraw = new Redraw(this, () => this.#draw());
-    this.#resize.observe(this.#canvas);
-    this.#stop = onPaletteChange(() => this.#redraw?.request());
-    if (this.#picture === "squared") {
-      this.#canvas.addEventListener("pointerdown", event => { this.#canvas.setPointerCapture(event.pointerId); this.#ask(event); });
-      this.#canvas.addEventListener("pointermove", event => { if (this.#canvas.hasPointerCapture(event.pointerId)) this.#ask(event); });
-    }
-    this.#redraw.request();
-  }
-
-  disconnectedCallback() {
-    this.#resize.disconnect();
-    this.#redraw?.stop();
-    this.#stop?.();
-  }
-
-  /** @param {{ squared: Squared, likelihood: Likelihood }} all */
-  set figures(all) {
-    this.#figures = all;
-    this.#redraw?.request();
+    super.connectedCallback();
+    if (this.#picture === "squared") this.onDrag(event => this.#ask(event));
   }
 
   get #picture() { return this.getAttribute("picture"); }
 
   /** @param {PointerEvent} event */
   #ask({ offsetX }) {
-    if (!this.#plot || !this.#figures) return;
-    const { outputs } = this.#figures.squared, { left, right } = this.#plot.box, low = outputs[0], high = outputs[outputs.length - 1];
+    if (!this.#plot || !this.given) return;
+    const { outputs } = this.given.squared, { left, right } = this.#plot.box, low = outputs[0], high = outputs[outputs.length - 1];
     const output = Math.max(low, Math.min(high, low + (offsetX - left) / (right - left) * (high - low)));
     this.dispatchEvent(new CustomEvent("set", { bubbles: true, detail: { output: Math.round(20 * output) / 20 } }));
   }
 
-  #draw() {
-    const all = this.#figures;
-    if (!all) return;
+  /** @param {{ squared: Squared, likelihood: Likelihood }} all */
+  draw(all) {
     if (this.#picture === "squared") this.#squared(all.squared);
     else if (this.#picture === "product") this.#product(all.likelihood);
     else this.#sum(all.likelihood);
@@ -76,7 +51,7 @@ class LossCurves extends HTMLElement {
   /** @param {Squared} figures */
   #squared({ target, output, loss, slope, outputs, losses }) {
     const low = outputs[0], high = outputs[outputs.length - 1];
-    const plot = axes(this.#canvas, { name: "ŷ", range: [low, high] }, { name: "Loss", range: [0, loss > 18 ? 50 : 20] }), { context, box, X, Y, rem } = plot;
+    const plot = axes(this.canvas, { name: "ŷ", range: [low, high] }, { name: "Loss", range: [0, loss > 18 ? 50 : 20] }), { context, box, X, Y, rem } = plot;
     this.#plot = plot;
     context.beginPath();
     context.rect(box.left, 0, box.right - box.left, box.bottom + 6);
@@ -95,12 +70,12 @@ class LossCurves extends HTMLElement {
     context.textAlign = right ? "left" : "right";
     halo(context, words, X(output) + (right ? 12 : -12) * rem, Math.min(box.bottom - 12 * rem, Y(loss)));
     dot(context, X(output), Y(loss), "series-2", 5.5 * rem);
-    this.#canvas.setAttribute("aria-label", `The squared loss over the output, a parabola that is 0 at ${fixed(target)}. At the output ${fixed(output)} the loss is ${fixed(loss)} and its slope ${fixed(slope)}.`);
+    this.canvas.setAttribute("aria-label", `The squared loss over the output, a parabola that is 0 at ${fixed(target)}. At the output ${fixed(output)} the loss is ${fixed(loss)} and its slope ${fixed(slope)}.`);
   }
 
   /** @param {Likelihood} figures */
   #product({ examples, places, products, smallest, vanished, said }) {
-    const plot = axes(this.#canvas, count(examples), { name: "product", range: [LOWEST, 0], ticks: [0, -10, -20, -30, -40, -50], words: power => power ? `10${superscript(power)}` : "1" }), { context, box, X, Y, rem } = plot;
+    const plot = axes(this.canvas, count(examples), { name: "product", range: [LOWEST, 0], ticks: [0, -10, -20, -30, -40, -50], words: power => power ? `10${superscript(power)}` : "1" }), { context, box, X, Y, rem } = plot;
     const floor = Y(Math.log10(smallest));
     context.fillStyle = colour("well");
     context.fillRect(box.left, floor, box.right - box.left, box.bottom - floor);
@@ -116,19 +91,19 @@ class LossCurves extends HTMLElement {
       context.font = `600 ${context.font}`;
       halo(context, `0 from ${integer(vanished)} on`, x + (left ? 10 : -10) * rem, floor - 20 * rem);
     }
-    this.#canvas.setAttribute("aria-label", `The product of 1 to ${integer(examples)} probabilities, as powers of ten: ${said}.`);
+    this.canvas.setAttribute("aria-label", `The product of 1 to ${integer(examples)} probabilities, as powers of ten: ${said}.`);
   }
 
   /** @param {Likelihood} figures */
   #sum({ examples, places, sums, sum }) {
-    const plot = axes(this.#canvas, count(examples), { name: "−Σ log P", range: [0, Math.max(1, 1.15 * sum)] }), { context, X, Y, rem } = plot;
+    const plot = axes(this.canvas, count(examples), { name: "−Σ log P", range: [0, Math.max(1, 1.15 * sum)] }), { context, X, Y, rem } = plot;
     trace(plot, places, sums, { token: "series-3" });
     dot(context, X(examples), Y(sum), "series-3");
     context.textAlign = "right";
     context.textBaseline = "bottom";
     context.font = `600 ${context.font}`;
     halo(context, significant(sum), X(examples) - 8 * rem, Y(sum) - 2 * rem);
-    this.#canvas.setAttribute("aria-label", `The sum of −log P over 1 to ${integer(examples)} examples grows evenly to ${significant(sum)}.`);
+    this.canvas.setAttribute("aria-label", `The sum of −log P over 1 to ${integer(examples)} examples grows evenly to ${significant(sum)}.`);
   }
 }
 

@@ -7,12 +7,11 @@
  * `set` event.
  */
 
+import { FigureCanvas } from "../lib/figure-canvas.js";
 import { axes, dot, trace } from "../lib/axes.js";
-import { make } from "../lib/dom.js";
 import { fixed, integer, percent, significant } from "../lib/format.js";
 import { halo } from "../lib/marks.js";
-import { Redraw } from "../lib/painting.js";
-import { colour, onPaletteChange } from "../lib/palette.js";
+import { colour } from "../lib/palette.js";
 
 /** @typedef {{ edges: number[], honest: number[], fraud: number[] }} Histogram */
 /** @typedef {{ recall: number[], precision: number[], false_positives: number[] }} Curves */
@@ -27,51 +26,27 @@ const SHARES = [0, 0.25, 0.5, 0.75, 1];
 const COUNTS = [0, 2, 4, 6]; // powers of ten
 const LEAST = -0.3; // below one transaction, so that a single one can be seen
 
-class ScoreCurves extends HTMLElement {
-  /** @type {Figures | null} */ #figures = null;
-  #canvas = make("canvas", { role: "img" });
+/** @extends {FigureCanvas<Figures>} */
+class ScoreCurves extends FigureCanvas {
   /** @type {Plot | null} */ #plot = null;
-  /** @type {Redraw | null} */ #redraw = null;
-  #resize = new ResizeObserver(() => this.#redraw?.request());
-  /** @type {(() => void) | null} */ #stop = null;
 
   connectedCallback() {
-    this.replaceChildren(make("div", { class: "plot" }, this.#canvas));
-    this.#redraw = new Redraw(this, () => this.#draw());
-    this.#resize.observe(this.#canvas);
-    this.#stop = onPaletteChange(() => this.#redraw?.request());
-    if (this.#picture === "scores") {
-      this.#canvas.addEventListener("pointerdown", event => { this.#canvas.setPointerCapture(event.pointerId); this.#ask(event); });
-      this.#canvas.addEventListener("pointermove", event => { if (this.#canvas.hasPointerCapture(event.pointerId)) this.#ask(event); });
-    }
-    this.#redraw.request();
-  }
-
-  disconnectedCallback() {
-    this.#resize.disconnect();
-    this.#redraw?.stop();
-    this.#stop?.();
-  }
-
-  /** @param {Figures} all */
-  set figures(all) {
-    this.#figures = all;
-    this.#redraw?.request();
+    super.connectedCallback();
+    if (this.#picture === "scores") this.onDrag(event => this.#ask(event));
   }
 
   get #picture() { return this.getAttribute("picture"); }
 
   /** @param {PointerEvent} event */
   #ask({ offsetX }) {
-    if (!this.#plot || !this.#figures?.pictured) return;
-    const { edges } = this.#figures.pictured.histogram, { left, right } = this.#plot.box, low = edges[0], high = edges[edges.length - 1];
+    if (!this.#plot || !this.given?.pictured) return;
+    const { edges } = this.given.pictured.histogram, { left, right } = this.#plot.box, low = edges[0], high = edges[edges.length - 1];
     const threshold = Math.max(low, Math.min(high, low + (offsetX - left) / (right - left) * (high - low)));
     this.dispatchEvent(new CustomEvent("set", { bubbles: true, detail: { threshold: Math.round(10 * threshold) / 10 } }));
   }
 
-  #draw() {
-    const all = this.#figures;
-    if (!all) return;
+  /** @param {Figures} all */
+  draw(all) {
     if (this.#picture === "scores") this.#scores(all);
     else this.#curve(all, this.#picture === "roc");
   }
@@ -79,7 +54,7 @@ class ScoreCurves extends HTMLElement {
   /** @param {Figures} figures */
   #scores({ threshold, pictured }) {
     const { edges, honest, fraud } = pictured?.histogram ?? { edges: [-20, 20], honest: [], fraud: [] }, low = edges[0], high = edges[edges.length - 1];
-    const plot = axes(this.#canvas, { name: "score", range: [low, high] }, { name: "transactions", range: [LEAST, 7], ticks: COUNTS, words: power => ["1", "100", "10 k", "1 M"][power / 2] });
+    const plot = axes(this.canvas, { name: "score", range: [low, high] }, { name: "transactions", range: [LEAST, 7], ticks: COUNTS, words: power => ["1", "100", "10 k", "1 M"][power / 2] });
     const { context, box, X, Y, rem } = plot;
     this.#plot = plot;
     for (const [counts, token] of /** @type {[number[], string][]} */ ([[honest, "class-a"], [fraud, "class-b"]])) {
@@ -98,7 +73,7 @@ class ScoreCurves extends HTMLElement {
     context.textBaseline = "top";
     context.textAlign = room ? "left" : "right";
     halo(context, room ? "said fraud →" : "said honest ←", x + (room ? 7 : -7) * rem, box.top - 14 * rem);
-    this.#canvas.setAttribute("aria-label", pictured
+    this.canvas.setAttribute("aria-label", pictured
       ? `Number of transactions against score, on a log scale: most honest ones at ${at(edges, honest)}, most frauds at ${at(edges, fraud)}; the threshold stands at ${fixed(threshold, 1)}. ${integer(pictured.judged)} are judged.`
       : "Number of transactions against score: none is judged yet.");
   }
@@ -123,11 +98,11 @@ class ScoreCurves extends HTMLElement {
 
   /** @param {Figures} figures @param {boolean} roc */
   #curve({ pictured }, roc) {
-    const plot = axes(this.#canvas, { name: roc ? "honest people stopped, %" : "recall, %", range: [0, 1], ticks: SHARES, words: share }, { name: roc ? "recall, %" : "precision, %", range: [0, 1], ticks: [0, 0.5, 1], words: share });
+    const plot = axes(this.canvas, { name: roc ? "honest people stopped, %" : "recall, %", range: [0, 1], ticks: SHARES, words: share }, { name: roc ? "recall, %" : "precision, %", range: [0, 1], ticks: [0, 0.5, 1], words: share });
     const { context, box, X, Y, rem } = plot, curves = pictured?.curves, result = pictured?.result;
     if (roc) trace(plot, [0, 1], [0, 1], { token: "edge", width: 1, dash: [3, 4] });
     if (!pictured || !curves || !result) {
-      this.#canvas.setAttribute("aria-label", roc ? "The ROC curve comes when the whole month is judged." : "Precision against recall comes when the whole month is judged.");
+      this.canvas.setAttribute("aria-label", roc ? "The ROC curve comes when the whole month is judged." : "Precision against recall comes when the whole month is judged.");
       return;
     }
     if (roc) trace(plot, [0, ...curves.false_positives, 1], [0, ...curves.recall, 1], { token: "series-1" });
@@ -143,7 +118,7 @@ class ScoreCurves extends HTMLElement {
       dot(context, X(across), Y(up), "class-b", 5.5 * rem);
     }
     const area = roc ? pictured.roc_auc : pictured.average_precision;
-    this.#canvas.setAttribute("aria-label", `${roc ? "The ROC curve" : "Precision against recall"}, area ${significant(area)}. At the threshold: ${words}.`);
+    this.canvas.setAttribute("aria-label", `${roc ? "The ROC curve" : "Precision against recall"}, area ${significant(area)}. At the threshold: ${words}.`);
   }
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from app.labs.catalogue import ALL, CHAPTERS, LABS
 from app.labs.lesson import MOST_RUNS, Lab
 from app.labs.settings import hints, query, read, texts
-from app.prose import formula, prose, words
+from app.prose import MATHML, formula, prose, words
 from app.services.labs import Labs
 from app.templating import ROOT
 from engine.shapes import check_run
@@ -61,6 +62,23 @@ def test_every_symbol_that_it_explains_stands_in_a_formula(lab: Lab) -> None:
         assert (
             f'data-meaning="{meaning}"' in written.replace("&#39;", "'").replace("&amp;", "&") or symbol in template
         ), symbol
+
+
+@EACH
+def test_every_symbol_of_its_formulas_is_explained(lab: Lab) -> None:
+    unexplained: set[str] = set()
+
+    def walk(node: ET.Element) -> None:
+        for child in node:
+            if child.get("data-meaning") is None:
+                if child.tag == f"{MATHML}mi":
+                    unexplained.add(child.text or "")
+                walk(child)
+
+    for part in lab.parts:
+        if part.formula:
+            walk(ET.fromstring(str(formula(part.formula.latex, lab.symbols))))
+    assert unexplained <= {"log"}
 
 
 @EACH

@@ -106,9 +106,10 @@ class Lesson:
     # ---- How it looks ----------------------------------------------------------------------------------------------------
 
     def look(self, state: str) -> None:
-        """Two pictures, wide and narrow; nothing sticks out, axe finds nothing, and every control is reached by keyboard."""
-        assert violations(self.page) == []
-        self._walk()
+        """Two pictures, wide and narrow; nothing sticks out. As opened, axe finds nothing and Tab reaches every control."""
+        if state == "opened":
+            assert violations(self.page) == []
+            self._walk()
         self._shoot(f"{self.name}-{state}-light", WIDE)
         self._shoot(f"{self.name}-{state}-narrow", NARROW)
         assert overflow(self.page) == []
