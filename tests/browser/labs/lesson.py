@@ -106,8 +106,8 @@ class Lesson:
     # ---- How it looks ----------------------------------------------------------------------------------------------------
 
     def look(self, state: str) -> None:
-        """Two pictures, wide and narrow; nothing sticks out. As opened, axe finds nothing and Tab reaches every control."""
-        if state == "opened":
+        """Two pictures, wide and narrow; nothing sticks out. When it opens, axe finds nothing and Tab reaches every control."""
+        if state == "open":
             assert violations(self.page) == []
             self._walk()
         self._shoot(f"{self.name}-{state}-light", WIDE)
