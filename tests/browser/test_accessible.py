@@ -78,7 +78,7 @@ def test_the_digits_page_is_clean(
     assert overflow(page) == []
 
 
-@LOOKS
+@pytest.mark.parametrize(("viewport", "scheme"), [(PHONE, "dark"), pytest.param(WIDE, "light", marks=pytest.mark.long)], ids=["phone-dark", "wide-light"])
 def test_the_other_pages_are_clean(
     new_context: Callable[..., BrowserContext],
     visit: Callable[..., Digits],

@@ -1,6 +1,6 @@
 """The pictures in the README: what a visitor sees after a network has learned for a while.
 
-They are taken in every run of the suite, to see that they can be; `python3 -m tests --shots` puts them into shots/.
+They are taken with the long tests, to see that they can be; `python3 -m tests --shots` puts them into shots/.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.browser.digits import PHONE, Digits
 from tests.browser.points import Bench
 from tests.browser.server import Server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 THREE = [[(0.3, 0.27), (0.42, 0.17), (0.6, 0.17), (0.68, 0.28), (0.62, 0.42), (0.46, 0.48), (0.62, 0.53), (0.7, 0.66), (0.62, 0.8), (0.45, 0.84), (0.3, 0.76)]]
 WIDE = ViewportSize(width=1440, height=1500)

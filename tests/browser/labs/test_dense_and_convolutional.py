@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.labs.lesson import Lesson
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]  # it trains for longer than the others
 
 
 def test_a_dense_and_a_convolutional_network_race(lesson: Lesson) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.labs.lesson import Lesson
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]  # it trains for longer than the others
 
 
 def test_a_race_of_batches_and_a_table_of_all_rates(lesson: Lesson) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.digits import until
 from tests.browser.labs.lesson import Lesson
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]  # it trains for longer than the others
 
 DRAWN = {
     "1": [(0.5, 0.2), (0.5, 0.8)],

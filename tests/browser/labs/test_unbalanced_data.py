@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.digits import until
 from tests.browser.labs.lesson import Lesson
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def test_a_thousand_frauds_in_ten_million_transactions(lesson: Lesson) -> None:
