@@ -76,8 +76,13 @@ class Labs:
         runs = await self.look(lab, settings, ids)
         figures = await self.figures(lab, settings, runs)
         verdicts = check(lab, settings, figures, runs)
-        await self._remember(lab, settings, runs, verdicts, visitor)
-        return Visit(lab, settings, ids, runs, figures, verdicts, await self.solved_in(lab, visitor))
+        solved = await self.solved_in(lab, visitor)
+        if fresh := [name for name, verdict in verdicts.items() if verdict.solved and name not in solved]:
+            for name in fresh:
+                solution = Solved(lab.name, name, query(settings), at_text(runs), verdicts[name].note, utc_now())
+                await self._store.call(rows.add, visitor, solution)
+            solved = await self.solved_in(lab, visitor)
+        return Visit(lab, settings, ids, runs, figures, verdicts, solved)
 
     async def show(self, lab: Lab, settings: Any, visitor: str | None) -> Visit:
         """A lab without runs as it is, for one who has asked for nothing yet; nothing is remembered."""
@@ -220,19 +225,6 @@ class Labs:
         return figures
 
     # ---- What was solved -------------------------------------------------------------------------------------------------------
-
-    async def _remember(
-        self,
-        lab: Lab,
-        settings: Any,
-        runs: Mapping[str, RunState],
-        verdicts: Mapping[str, Verdict],
-        visitor: str,
-    ) -> None:
-        for name, verdict in verdicts.items():
-            if verdict.solved:
-                solution = Solved(lab.name, name, query(settings), at_text(runs), verdict.note, utc_now())
-                await self._store.call(rows.add, visitor, solution)
 
     async def solved_in(self, lab: Lab, visitor: str | None) -> dict[str, Solved]:
         return {item.task: item for item in await self.solved(visitor) if item.lab == lab.name}
