@@ -23,7 +23,8 @@ class Open:
     """Take a run in: from its last checkpoint, or from its beginning when there is none or `fresh` is set.
 
     `state` is what it does from then on, `sentence` what that says. The hyperparameters of `spec` hold, whatever the
-    checkpoint says, and weights that fit it are carried over into a spec of other points.
+    checkpoint says, and weights that fit it are carried over into a spec of other points. All runs of one `owner`
+    together get one share of the worker's time.
     """
 
     run: str
@@ -32,6 +33,7 @@ class Open:
     sentence: str
     updates_per_second: float | None = None
     fresh: bool = False
+    owner: str = "local"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class Import:
     run: str
     body: bytes
     filename: str
+    owner: str = "local"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,11 +186,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compute:
-    """Answer: `function(*arguments)`, worked out by any worker beside its runs; it may be a generator function, too."""
+    """Answer: `function(*arguments)`, worked out by any worker beside its runs; it may be a generator function, too.
+
+    Its time counts as that of the `owner` for whom it is worked out.
+    """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     run: str = ""
+    owner: str = "local"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
