@@ -30,6 +30,7 @@ from app.services.verification import Verification
 from app.settings import Settings
 from app.store.database import Database
 from app.templating import ROOT
+from app.watchdog import watching
 from app.workers.pool import Pool
 
 DESCRIPTION = """Whatever a person can do on a page of this server, a program can do here.
@@ -77,7 +78,8 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         app.state.drawings = Drawings(service.store, settings.limits)
         await service.start()
         try:
-            yield
+            async with watching():
+                yield
         finally:
             await service.close()
 
