@@ -27,6 +27,7 @@ from engine.specs import (
 )
 
 DEFAULT_PORT = 8000
+FURTHER_PORTS = 20
 
 
 class SettingsError(Exception):
@@ -63,7 +64,7 @@ class Limits:
     streams: Annotated[int, doc("Live streams (open pages) on the whole server.")] = 1_500
     streams_per_client: Annotated[
         int, doc("Live streams of one network address; everybody behind one proxy shares it.")
-    ] = 400
+    ] = 1_000
     runs_per_stream: Annotated[int, doc("Runs that one live stream follows together.")] = 6
     watches_per_run: Annotated[int, doc("Pages that look at one run with an example of their own.")] = 64
     steps: Annotated[int, doc("Updates that one step command may ask for.")] = 1_000
@@ -76,7 +77,15 @@ class Limits:
     page: Annotated[int, doc("Runs in one page of a list.")] = 100
     ink_smallest: Annotated[int, doc("Pixels on the side of the smallest drawing.")] = 28
     ink_largest: Annotated[int, doc("Pixels on the side of the largest drawing.")] = 280
-    send_timeout: Annotated[float, doc("Seconds after which a page that does not read its stream is let go.")] = 10.0
+    connections: Annotated[
+        int, doc("Open connections of the whole server; one more takes the place of the one that waits the longest.")
+    ] = 6_000
+    connections_per_address: Annotated[
+        int, doc("Of them those of one network address: a class behind one proxy shares it, six for each browser.")
+    ] = 3_000
+    head_seconds: Annotated[float, doc("Seconds in which a request has to be there, its body excepted.")] = 10.0
+    body_seconds: Annotated[float, doc("Seconds in which the next 64 KiB of a body have to be there.")] = 20.0
+    send_timeout: Annotated[float, doc("Seconds after which whoever does not read what is sent is let go.")] = 10.0
     ping_seconds: Annotated[float, doc("Seconds between two signs of life on a quiet stream.")] = 15.0
     watch_grace: Annotated[float, doc("Seconds for which a watch outlives its last stream.")] = 30.0
     command_timeout: Annotated[float, doc("Seconds that a worker has to answer one command.")] = 60.0
@@ -109,6 +118,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    further_ports: int = 0  # tried in turn when `port` is taken: none where a port was asked for
     data: Path = field(default_factory=default_data_folder)
     workers: int | None = None  # as many as cores
     allowed_hosts: frozenset[str] = frozenset()  # names beside localhost and `host` under which browsers may call
@@ -119,7 +129,7 @@ class Settings:
         """Ends the process with a line on stderr where a choice cannot be used, as command-line programs do."""
         parser = ArgumentParser(prog="nabla", description="A neural-network training playground.")
         parser.add_argument("--host", help="address to listen on (127.0.0.1: this machine only; 0.0.0.0: everybody)")
-        parser.add_argument("--port", type=int, help=f"port to listen on ({DEFAULT_PORT}; 0 takes any free one)")
+        parser.add_argument("--port", type=int, help=f"port to listen on ({DEFAULT_PORT} or the next free one; 0 takes any)")
         parser.add_argument("--data", type=Path, help=f"folder for runs and checkpoints ({default_data_folder()})")
         parser.add_argument("--workers", type=int, help="processes that train (as many as there are cores)")
         parser.add_argument("--version", action="version", version=f"Nabla {__version__}")
@@ -146,6 +156,7 @@ class Settings:
             workers = whole_number("NABLA_WORKERS", text)
         if data is None and (text := environment.get("NABLA_DATA")):
             data = Path(text)
+        further_ports = FURTHER_PORTS if port is None else 0
         port = DEFAULT_PORT if port is None else port
         if not 0 <= port <= 65_535:
             raise SettingsError(f"A port is a number from 0 (any free one) to 65535; {port} was given.")
@@ -155,6 +166,7 @@ class Settings:
         return cls(
             host=host or environment.get("NABLA_HOST") or "127.0.0.1",
             port=port,
+            further_ports=further_ports,
             data=data.expanduser() if data is not None else default_data_folder(),
             workers=workers,
             allowed_hosts=frozenset(name.strip().lower() for name in names.split(",") if name.strip()),
