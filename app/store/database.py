@@ -4,29 +4,39 @@ Why one: SQLite before 3.51.3 can damage a database in WAL mode when two connect
 time, and Python ships such versions. Workers never open the file. Reads take the same way: they are short.
 
 Work that comes in while a transaction is being written is put into the next one, so many runs cost few transactions.
-Where nobody waits for the outcome (`post`), a full disk or a foreign lock costs nothing but time: the work is kept in
-memory and tried again, and `notice` says so.
+
+Whatever becomes of the file, work is done: a file that takes no writes (full disk, foreign lock) is covered in memory until
+it does again (app.store.overlay); without a usable file or folder the whole database is in memory, and what workers save
+goes to a temporary folder. `notice` says so in words for the person.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import queue
+import shutil
 import sqlite3
-import sys
+import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from app.store.migrations import APPLICATION_ID, MIGRATIONS
+from app.store import overlay
+from app.store.opening import (
+    DAMAGE,
+    WRITE_PATIENCE,
+    FolderLock,
+    StartupError,
+    UnusableError,
+    connect,
+    open_file,
+    open_folder,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,9 +44,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 30.0
-BACKLOG = 20_000
-"""Pieces of work kept in memory while the disk takes none; the oldest go first."""
-
 
 DISK_TROUBLE = frozenset(
     {
@@ -50,9 +57,7 @@ DISK_TROUBLE = frozenset(
 )
 """Primary result codes that say nothing about the work itself: it may succeed later."""
 
-
-class StartupError(Exception):
-    """The data folder cannot be used; the message is one line for the person at the terminal."""
+__all__ = ["Database", "DatabaseClosedError", "StartupError", "StoreUnavailableError"]
 
 
 class StoreUnavailableError(Exception):
@@ -77,35 +82,63 @@ class Database:
     def __init__(self, folder: Path, *, retry_seconds: float = RETRY_SECONDS) -> None:
         self.folder = folder
         self.path = folder / "nabla.sqlite3"
-        self.notice: str | None = None
-        """What the person should know about the history, if anything."""
+        self.checkpoints = folder / "checkpoints"
+        """Where workers save to; a temporary folder when the database is in memory."""
+        self.in_memory = False
+        self._beginning: str | None = None
+        self._trouble: str | None = None
+        self._temporary: Path | None = None
         self._retry_seconds = retry_seconds
         self._retry_at = 0.0
         self._queue: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
-        self._backlog: deque[Piece] = deque(maxlen=BACKLOG)
         self._lock: FolderLock | None = None
+        self._connection: sqlite3.Connection | None = None
         self._thread: threading.Thread | None = None
 
+    @property
+    def notice(self) -> str | None:
+        """What the person should know about the history, if anything: what is wrong now, or else was at the start."""
+        return self._trouble or self._beginning
+
     def open(self) -> None:
-        """Lock the folder, check the file and bring it up to date. Raises StartupError with a line to print."""
+        """Lock the folder, check the file and bring it up to date; what cannot be used is done without.
+
+        Raises StartupError, with a line to print, only where another server has the folder.
+        """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FolderLock(self.folder / "nabla.lock")
-            connection = self._open_file()
-        except OSError as error:
-            self._unlock()
-            raise StartupError(f"The data folder {self.folder} cannot be used: {error.strerror}.") from error
-        except BaseException:
-            self._unlock()
-            raise
-        self._thread = threading.Thread(target=self._serve, args=(connection,), name="database", daemon=True)
+            self._lock = open_folder(self.folder)
+            self._connection, kept = open_file(self.path)
+        except UnusableError as error:
+            self._go_without_folder(str(error))
+        else:
+            if kept is not None:
+                self._beginning = (
+                    "The history of earlier runs could not be read, so a new one was begun. "
+                    f"The old one is kept as {kept} in the data folder."
+                )
+        if self._beginning is not None:
+            log.warning("%s", self._beginning)
+        self._thread = threading.Thread(target=self._serve, name="database", daemon=True)
         self._thread.start()
 
-    async def call(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work(connection, ...)` in a transaction and wait for its value.
+    def _go_without_folder(self, why: str) -> None:
+        self.in_memory = True
+        self._connection = connect(":memory:")
+        where = "in memory only"
+        try:
+            self._temporary = Path(tempfile.mkdtemp(prefix="nabla-"))
+        except OSError:
+            log.warning("there is no folder for temporary files either: runs cannot be saved")
+        else:
+            self.checkpoints = self._temporary / "checkpoints"
+            where = f"in memory and in the temporary folder {self._temporary}"
+        self._beginning = (
+            f"{why} Runs of now are kept {where}, and are gone when this server stops. "
+            "To keep them, start it with --data and a folder of your own."
+        )
 
-        Its errors are raised here; StoreUnavailableError when the disk takes nothing.
-        """
+    async def call(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work(connection, ...)` in a transaction and wait for its value; its errors are raised here."""
         self._check_open()
         outcome: Future[T] = Future()
         outcome.set_running_or_notify_cancel()  # whoever gives up waiting must not take the database's thread along
@@ -113,7 +146,7 @@ class Database:
         return await asyncio.wrap_future(outcome)
 
     def post(self, work: Callable[Concatenate[sqlite3.Connection, P], Any], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Run `work(connection, ...)` soon, in order, and again until the disk takes it; nobody waits."""
+        """Run `work(connection, ...)` soon, in order; nobody waits."""
         self._check_open()
         self._queue.put(Piece(lambda connection: work(connection, *args, **kwargs), None))
 
@@ -123,29 +156,38 @@ class Database:
             self._queue.put(None)
             self._thread.join()
             self._thread = None
-        self._unlock()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _check_open(self) -> None:
+        if self._thread is None:
+            raise DatabaseClosedError("The database is closed.")
 
     # ---- In the database's thread ----------------------------------------------------------------------------------------
 
-    def _serve(self, connection: sqlite3.Connection) -> None:
+    def _serve(self) -> None:
+        assert self._connection is not None
         open_for_more = True
         while open_for_more:
             pieces, open_for_more = self._next_pieces()
-            if self._backlog and open_for_more and time.monotonic() < self._retry_at:
-                self._backlog.extend(piece for piece in pieces if piece.outcome is None)
-                pieces = [piece for piece in pieces if piece.outcome is not None]
-            else:
-                pieces = [*self._backlog, *pieces]
-            self._work_off(connection, pieces)
-        if self._backlog:
-            log.error("%d pieces of history could not be written", len(self._backlog))
-        connection.close()
+            if self._trouble is not None and (time.monotonic() >= self._retry_at or not open_for_more):
+                self._write_back()
+            if pieces:
+                self._work_off(pieces)
+        if self._trouble is not None:
+            self._write_back()
+        if self._trouble is not None:
+            log.error("what happened since is lost: %s", self._trouble)
+        self._connection.close()
 
     def _next_pieces(self) -> tuple[list[Piece], bool]:
         """All that waits, and whether more may come; waits for the first piece, or until it is time to try again."""
         pieces: list[Piece] = []
         try:
-            piece = self._queue.get(timeout=self._retry_seconds if self._backlog else None)
+            piece = self._queue.get(timeout=self._retry_seconds if self._trouble is not None else None)
             while piece is not None:
                 pieces.append(piece)
                 piece = self._queue.get_nowait()
@@ -153,28 +195,29 @@ class Database:
         except queue.Empty:
             return pieces, True
 
-    def _work_off(self, connection: sqlite3.Connection, pieces: list[Piece]) -> None:
-        """All in one transaction; when the disk refuses that, what is awaited alone, and the rest is kept for later."""
-        try:
-            self._transaction(connection, pieces)
-        except sqlite3.OperationalError as error:
-            self._keep([piece for piece in pieces if piece.outcome is None], error)
-            for piece in pieces:
-                if piece.outcome is not None:
-                    try:
-                        self._transaction(connection, [piece])
-                    except sqlite3.OperationalError as refusal:
-                        piece.outcome.set_exception(StoreUnavailableError(str(refusal)))
-        else:
-            if any(piece.outcome is None for piece in pieces) and self._backlog:
-                self._backlog.clear()
-                self.notice = None
+    def _work_off(self, pieces: list[Piece]) -> None:
+        """All in one transaction; when the file refuses that, over it, and when it cannot even be read, without it."""
+        while True:
+            try:
+                self._transaction(pieces)
+            except sqlite3.DatabaseError as error:
+                if self.in_memory:
+                    log.error("the history in memory fails", exc_info=error)
+                    for piece in pieces:
+                        if piece.outcome is not None:
+                            piece.outcome.set_exception(error)
+                    return
+                self._go_to_memory(error)
+            else:
+                return
 
-    def _transaction(self, connection: sqlite3.Connection, pieces: list[Piece]) -> None:
+    def _transaction(self, pieces: list[Piece]) -> None:
         """Each piece inside its own savepoint, so that one that fails does not take the others along.
 
-        Outcomes are told after the commit. Raises sqlite3.OperationalError, with nothing written, when the disk takes nothing.
+        Outcomes are told after the commit. Raises sqlite3.DatabaseError, with nothing written, when the file is the matter.
         """
+        connection = self._connection
+        assert connection is not None
         results: list[tuple[Piece, Any, Exception | None]] = []
         try:
             connection.execute("BEGIN")
@@ -183,13 +226,13 @@ class Database:
                 try:
                     results.append((piece, piece.work(connection), None))
                 except Exception as error:
-                    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in DISK_TROUBLE:
+                    if isinstance(error, sqlite3.DatabaseError) and code(error) in DISK_TROUBLE | DAMAGE:
                         raise
                     connection.execute("ROLLBACK TO piece")
                     results.append((piece, None, error))
                 connection.execute("RELEASE piece")
             connection.execute("COMMIT")
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
@@ -202,111 +245,45 @@ class Database:
             else:
                 piece.outcome.set_exception(failure)
 
-    def _keep(self, pieces: list[Piece], error: sqlite3.OperationalError) -> None:
-        if pieces:
-            self._backlog = deque(pieces, maxlen=BACKLOG)
-            self._retry_at = time.monotonic() + self._retry_seconds
-            self.notice = (
-                "The disk is full: training goes on, but its history is not being saved. Make room; it saves again by itself."
-                if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
-                else f"The history is not being saved at the moment ({error}). Training goes on; it saves again by itself."
-            )
-            log.warning("%s", self.notice)
-
-    # ---- Opening ----------------------------------------------------------------------------------------------------------
-
-    def _open_file(self) -> sqlite3.Connection:
+    def _go_to_memory(self, error: sqlite3.DatabaseError) -> None:
+        """Cover the file until it takes writes again; one that cannot even be read is left for good."""
+        assert self._connection is not None
         try:
-            return self._connect()
+            if code(error) in DAMAGE or self._trouble is not None:
+                raise error
+            overlay.cover(self._connection)
+        except sqlite3.DatabaseError as reason:
+            self._connection.close()
+            self._connection, self.in_memory, self._trouble = connect(":memory:"), True, None
+            self._beginning = (
+                f"The history of earlier runs can no longer be read ({reason}). Runs of now are kept in memory only. "
+                "Start the server again: it puts a damaged history aside and begins a new one."
+            )
+            log.error("%s", self._beginning)
+            return
+        self._connection.execute("PRAGMA busy_timeout = 100")  # while covered, nobody shall wait for the next attempt
+        self._retry_at = time.monotonic() + self._retry_seconds
+        self._trouble = {
+            sqlite3.SQLITE_FULL: "The disk is full",
+            sqlite3.SQLITE_BUSY: "Another program holds the history",
+            sqlite3.SQLITE_READONLY: "The history may only be read",
+        }.get(code(error), f"The history cannot be written ({error})") + (
+            ": training goes on, but what happens now is kept in memory only. It is saved as soon as that is possible again."
+        )
+        log.warning("%s", self._trouble)
+
+    def _write_back(self) -> None:
+        assert self._connection is not None
+        try:
+            overlay.write_back(self._connection)
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN:
-                raise StartupError(f"The history in {self.path} cannot be opened: {error}.") from error
-            kept = self._move_aside()
-            self.notice = (
-                f"The history of earlier runs could not be read. It is kept as {kept.name} in the data folder."
-            )
-            log.warning("%s (%s)", self.notice, error)
-            return self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        """A checked connection with the present schema. Raises sqlite3.DatabaseError when the file is not usable."""
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
-        try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            application = connection.execute("PRAGMA application_id").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if tables and application != APPLICATION_ID:
-                raise sqlite3.DatabaseError("the file belongs to another program")
-            if version > len(MIGRATIONS):
-                raise StartupError(
-                    f"The data folder {self.folder} was written by a newer version of this program "
-                    f"(schema {version}, this one knows {len(MIGRATIONS)}). Install that version, or choose another folder with --data."
-                )
-            if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-                raise sqlite3.DatabaseError(found)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            for number, migration in enumerate(MIGRATIONS[version:], version + 1):
-                connection.executescript(
-                    f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {migration} PRAGMA user_version = {number}; COMMIT;"
-                )
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _move_aside(self) -> Path:
-        """Rename the file and its companions, so that nothing is lost and nothing stale is read again."""
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-        kept = self.path.with_name(f"nabla.unreadable-{stamp}.sqlite3")
-        for suffix in ("", "-wal", "-shm"):
-            companion = self.path.with_name(self.path.name + suffix)
-            if companion.exists():
-                companion.rename(kept.with_name(kept.name + suffix))
-        return kept
-
-    def _check_open(self) -> None:
-        if self._thread is None:
-            raise DatabaseClosedError("The database is closed.")
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+            log.info("the history cannot be written yet: %s", error)
+            self._retry_at = time.monotonic() + self._retry_seconds
+        else:
+            self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * WRITE_PATIENCE)}")
+            self._trouble = None
 
 
-class FolderLock:
-    """Held by one server; the system lets go of it when the process ends, however it ends."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            lock_file(self._file)
-        except OSError:
-            holder = os.read(self._file, 32).decode("ascii", "replace").strip()
-            os.close(self._file)
-            raise StartupError(
-                f"The data folder {path.parent} is already in use by process {holder or 'unknown'}. "
-                "Use that server, or choose another folder with --data."
-            ) from None
-        os.ftruncate(self._file, 0)
-        os.write(self._file, f"{os.getpid()}\n".encode())
-
-    def release(self) -> None:
-        os.close(self._file)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def lock_file(file: int) -> None:
-        # Beyond the text, which others may then still read: Windows locks are mandatory.
-        os.lseek(file, 1024, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        os.lseek(file, 0, os.SEEK_SET)
-else:
-    import fcntl
-
-    def lock_file(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def code(error: sqlite3.DatabaseError) -> int:
+    """The primary result code."""
+    return error.sqlite_errorcode & 0xFF if hasattr(error, "sqlite_errorcode") else sqlite3.SQLITE_ERROR

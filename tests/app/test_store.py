@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from app.store import checkpoints, metrics, runs
-from app.store.database import Database, DatabaseClosedError, StartupError, StoreUnavailableError
+from app.store.database import Database, DatabaseClosedError
 from app.store.migrations import APPLICATION_ID, MIGRATIONS, RUNS
+from app.store.opening import StartupError
 from app.store.runs import StoredRun
 from app.wire.points import COLUMNS, Points
 
@@ -138,38 +139,6 @@ def test_a_piece_that_fails_does_not_take_the_others_along(database: Database) -
     assert asyncio.run(scenario()) == 3
 
 
-def test_a_foreign_lock_costs_no_history(tmp_path: Path) -> None:
-    """Another program holds the file: who waits is refused, the rest is written once the lock is gone."""
-
-    def short_wait(connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA busy_timeout = 10")
-
-    async def scenario(database: Database) -> Points:
-        await database.call(short_wait)
-        await database.call(runs.insert, stored("a"))
-        other = sqlite3.connect(database.path, isolation_level=None)
-        other.execute("BEGIN EXCLUSIVE")
-        database.post(metrics.append, "a", points(10))
-        with pytest.raises(StoreUnavailableError):
-            await database.call(runs.insert, stored("b"))
-        assert database.notice is not None
-        assert "not being saved" in database.notice
-        assert await database.call(runs.find, "a") is not None, "reading goes on"
-        other.execute("ROLLBACK")
-        other.close()
-        async with asyncio.timeout(5):
-            while database.notice is not None:
-                await database.call(runs.count)
-        return await database.call(metrics.read, "a")
-
-    database = Database(tmp_path, retry_seconds=0.05)
-    database.open()
-    try:
-        assert asyncio.run(scenario(database)) == points(10)
-    finally:
-        database.close()
-
-
 def test_who_gives_up_waiting_disturbs_nobody(database: Database) -> None:
     async def scenario() -> int:
         await database.call(runs.insert, stored("a"))
@@ -179,58 +148,6 @@ def test_who_gives_up_waiting_disturbs_nobody(database: Database) -> None:
         return await database.call(runs.count)
 
     assert asyncio.run(scenario()) == 2
-
-
-def test_a_full_disk_is_told_and_recovers(database: Database) -> None:
-    def limit(connection: sqlite3.Connection, more: int) -> None:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count = {pages + more}")
-
-    async def scenario() -> Points:
-        await database.call(runs.insert, stored("a"))
-        await database.call(limit, 0)
-        database.post(metrics.append, "a", points(*range(1, 5001)))
-        async with asyncio.timeout(5):
-            while database.notice is None:
-                await database.call(runs.count)
-        assert "disk is full" in database.notice
-        await database.call(limit, 10_000)
-        async with asyncio.timeout(5):
-            while database.notice is not None:
-                await database.call(runs.count)
-        return await database.call(metrics.read, "a")
-
-    assert asyncio.run(scenario()) == points(*range(1, 5001))
-
-
-@pytest.mark.parametrize("damage", ["noise", "truncated", "foreign", "flipped"])
-def test_an_unreadable_file_is_put_aside_and_the_program_goes_on(tmp_path: Path, damage: str) -> None:
-    first = Database(tmp_path)
-    first.open()
-    asyncio.run(first.call(runs.insert, stored("a")))
-    first.close()
-    path = first.path
-    content = bytearray(path.read_bytes())
-    if damage == "noise":
-        path.write_bytes(bytes(range(256)) * 16)
-    elif damage == "truncated":
-        path.write_bytes(content[: len(content) // 2])
-    elif damage == "flipped":
-        content[4096:8192] = b"\xff" * 4096
-        path.write_bytes(content)
-    else:
-        path.unlink()
-        with sqlite3.connect(path) as foreign:
-            foreign.execute("CREATE TABLE recipes (name TEXT)")
-        foreign.close()
-
-    again = Database(tmp_path)
-    again.open()
-    assert asyncio.run(again.call(runs.count)) == 0
-    assert again.notice is not None
-    kept = next(tmp_path.glob("nabla.unreadable-*.sqlite3"))
-    assert kept.name in again.notice
-    again.close()
 
 
 @pytest.mark.parametrize("leftover", ["empty", "no file", "stray wal"])
@@ -264,29 +181,9 @@ def test_a_file_from_before_the_test_loss_keeps_its_points_and_takes_new_ones(tm
     assert (kept["step"], kept["test_accuracy"], kept["test_loss"]) == ([10, 20], [0.75, None], [None, 0.25])
 
 
-def test_a_newer_schema_is_refused_in_words(tmp_path: Path) -> None:
-    first = Database(tmp_path)
-    first.open()
-    first.close()
-    with sqlite3.connect(first.path) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(StartupError, match=r"newer version .*schema 99"):
-        Database(tmp_path).open()
-    first.path.unlink()
-    first.open()  # the refusal has let the folder go
-    first.close()
-
-
 def test_a_second_server_on_the_same_folder_is_refused(database: Database) -> None:
     with pytest.raises(StartupError, match=f"already in use by process {os.getpid()}"):
         Database(database.folder).open()
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(StartupError, match="file"):
-        Database(tmp_path / "file" / "data").open()
 
 
 def test_the_schema_holds_what_it_promises(database: Database) -> None:
