@@ -1,9 +1,7 @@
-"""The worker processes, as many as cores, and the pipe to each.
+"""The workers, as many as cores: which run lives where, what is asked of whom, and what follows when one ends.
 
-Spawned, not forked: the server has threads. One thread a worker reads its pipe and hands every notification to the
-event loop; another writes, so that the loop never waits for a worker that is not reading. A worker that dies is told by
-the end of its pipe, one that hangs by the stillness of its pulse; both are replaced at once, and `on_death` hears which
-runs lived there and which of them was being worked on.
+A worker that dies is told by the end of its link, one that hangs by the stillness of its pulse; both are replaced at
+once, and `on_death` hears which runs lived there and which of them was being worked on.
 """
 
 from __future__ import annotations
@@ -11,33 +9,34 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import multiprocessing
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from queue import SimpleQueue
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from app.settings import Settings
-from app.workers.exits import WorkerExit, classify
+from app.workers.exits import WorkerExit
+from app.workers.handover import Handover
+from app.workers.links import Ended, Link, ProcessLink
 from app.workers.messages import Answer, Command, Compute, Notification, Ready, Refusal, Request, Shutdown
-from app.workers.process import ONE_THREAD, Pulse, main
 
 log = logging.getLogger(__name__)
 
 HANG_SECONDS = 10.0
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.5
+LATE_SECONDS = 1.0
+"""How much later than that the server looks when it was held up itself."""
 FAREWELL_SECONDS = 5.0
 """On an idle machine 300 runs are saved within one; the rest is for slow disks."""
 LONGEST_PAUSE = 10.0
 MOST_UNANSWERED = 2_000
 """Commands under way to one worker; beyond it the pool is busy."""
+LOCAL = "local"
+"""The owner of everything, where there is no class."""
 
 
 class PoolBusyError(Exception):
@@ -69,35 +68,20 @@ class Death:
     culprit: str | None
 
 
-@dataclass(slots=True, eq=False)
-class Worker:
-    """One process of one slot. `quiet_since` is when its pulse was last seen to move (monotonic seconds)."""
-
-    slot: int
-    process: BaseProcess
-    connection: Connection
-    pulse: Pulse
-    outbox: SimpleQueue[Request | Shutdown | None] = field(default_factory=SimpleQueue)
-    waiting: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
-    ready: bool = False
-    hung: bool = False
-    beat: int = 0
-    quiet_since: float = field(default_factory=time.monotonic)
-
-
 class Pool:
     """`start()` on the event loop, then `ask` and `tell`; `close()` lets every run be saved."""
 
     def __init__(self, settings: Settings, *, hang_seconds: float = HANG_SECONDS) -> None:
-        self.size = settings.workers or os.cpu_count() or 1
-        self.workers: list[Worker] = []
-        self._folder = settings.data / "checkpoints"
+        self.workers: list[Link] = []
+        self._count = settings.workers or os.cpu_count() or 1
+        self.folder = settings.data / "checkpoints"
+        """Where checkpoints go; the store may choose another before `start`."""
         self._hang_seconds = hang_seconds
         self._answer_seconds = settings.limits.command_timeout
-        self._context = multiprocessing.get_context("spawn")
         self._numbers = itertools.count(1)
         self._homes: dict[str, int] = {}
-        self._false_starts = [0] * self.size
+        self._owners: dict[str, str] = {}
+        self._false_starts: Counter[int] = Counter()
         self._closing = False
         self._ending = False
         self._all_gone = asyncio.Event()
@@ -106,8 +90,7 @@ class Pool:
         """Both are called on the event loop, in the order in which things happened."""
         self._loop = asyncio.get_running_loop()
         self._on_notification, self._on_death = on_notification, on_death
-        os.environ.update(ONE_THREAD)  # the workers inherit it; the server itself has no use for more
-        self.workers = [self._spawn(slot) for slot in range(self.size)]
+        self.workers = [self._spawn(slot) for slot in range(self._count)]
         self._watch = asyncio.create_task(self._watch_pulses())
 
     def end_questions(self) -> None:
@@ -124,29 +107,51 @@ class Pool:
             return
         self._closing = True
         self._watch.cancel()
+        self._see_whether_all_are_gone()
         for worker in self.workers:
             if worker.ready:
-                worker.outbox.put(Shutdown())
+                worker.send(Shutdown())
             else:
-                worker.process.kill()  # it is still starting, so it has nothing to save
+                worker.kill()  # it is still starting, so it has nothing to save
         try:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self._all_gone.wait()
         except TimeoutError:
             for worker in self.workers:
-                worker.process.kill()
+                worker.kill()
             await self._all_gone.wait()
 
     # ---- Runs and commands -------------------------------------------------------------------------------------------------
 
-    def settle(self, run: str) -> None:
-        """Give a run a home: the worker with the fewest."""
+    def settle(self, run: str, owner: str = LOCAL) -> None:
+        """Give a run a home, if it has none.
+
+        All runs of one owner live together, with as few other owners as can be: so whoever has many slows down
+        nobody elsewhere. The one who has the whole server is spread over all workers.
+        """
         if run not in self._homes:
-            inhabitants = Counter(self._homes.values())
-            self._homes[run] = min(range(self.size), key=lambda slot: inhabitants[slot])
+            together = None if owner == LOCAL else self._home_of(owner)
+            self._homes[run] = self._emptiest() if together is None else together
+            self._owners[run] = owner
+
+    def _home_of(self, owner: str) -> int | None:
+        """Where the owner's runs live; None without any."""
+        return next((slot for run, slot in self._homes.items() if self._owners[run] == owner), None)
+
+    def _emptiest(self) -> int:
+        """The slot with the fewest owners, among those the one with the fewest runs."""
+        runs = Counter(self._homes.values())
+        owners = Counter(
+            slot for owner, slot in {(self._owners[run], slot) for run, slot in self._homes.items()} if owner != LOCAL
+        )
+        return min(
+            range(len(self.workers)),
+            key=lambda slot: (not self.workers[slot].is_placed or self.workers[slot].ended, owners[slot], runs[slot]),
+        )
 
     def forget(self, run: str) -> None:
         self._homes.pop(run, None)
+        self._owners.pop(run, None)
 
     def is_settled(self, run: str) -> bool:
         return run in self._homes
@@ -164,7 +169,7 @@ class Pool:
         number = next(self._numbers)
         answer: asyncio.Future[Any] = self._loop.create_future()
         worker.waiting[number] = answer
-        worker.outbox.put(Request(number, command))
+        worker.send(Request(number, command))
         try:
             async with asyncio.timeout(self._answer_seconds):
                 return await answer
@@ -173,54 +178,35 @@ class Pool:
 
     def tell(self, command: Command) -> None:
         """Nobody waits for the answer."""
-        self._home(command).outbox.put(Request(0, command))
+        self._home(command).send(Request(0, command))
 
-    def _home(self, command: Command) -> Worker:
+    def _home(self, command: Command) -> Link:
         if isinstance(command, Compute):
-            worker = min(self.workers, key=lambda worker: (not worker.ready, len(worker.waiting)))
+            worker = self._computer(command.owner)
         elif command.run in self._homes:
             worker = self.workers[self._homes[command.run]]
         else:
             raise WorkerDiedError
-        if len(worker.waiting) > MOST_UNANSWERED or worker.outbox.qsize() > MOST_UNANSWERED:
+        if worker.ended:
+            raise WorkerDiedError
+        if len(worker.waiting) > MOST_UNANSWERED or worker.backlog > MOST_UNANSWERED:
             raise PoolBusyError
         return worker
 
+    def _computer(self, owner: str) -> Link:
+        """Who works something out for an owner: the worker of the owner's runs, else the least busy one."""
+        if owner != LOCAL and (slot := self._home_of(owner)) is not None:
+            return self.workers[slot]
+        return min(self.workers, key=lambda worker: (worker.ended, not worker.ready, len(worker.waiting)))
+
     # ---- Life and death ------------------------------------------------------------------------------------------------------
 
-    def _spawn(self, slot: int) -> Worker:
-        ours, theirs = self._context.Pipe()
-        pulse: Pulse = self._context.RawValue(Pulse)
-        process = self._context.Process(
-            target=main, args=(theirs, pulse, os.getpid(), self._folder), name=f"worker-{slot}", daemon=True
-        )
-        process.start()
-        theirs.close()
-        worker = Worker(slot, process, ours, pulse)
-        threading.Thread(target=self._read, args=(worker,), name=f"from-worker-{slot}", daemon=True).start()
-        threading.Thread(target=write, args=(worker,), name=f"to-worker-{slot}", daemon=True).start()
+    def _spawn(self, slot: int) -> Link:
+        worker = ProcessLink(slot, self.folder)
+        worker.begin(Handover(self._loop, partial(self._received, worker)).put)
         return worker
 
-    def _read(self, worker: Worker) -> None:
-        """In a thread of its own: every notification to the loop, then, once, that there will be no more."""
-        try:
-            while True:
-                notification = worker.connection.recv()
-                if not self._hand_over(self._received, worker, notification):
-                    return
-        except (EOFError, OSError):
-            worker.process.join()
-            self._hand_over(self._ended, worker)
-
-    def _hand_over(self, function: Callable[..., None], *values: Any) -> bool:
-        """False when there is nobody left to tell: the loop was closed without `close`."""
-        try:
-            self._loop.call_soon_threadsafe(function, *values)
-        except RuntimeError:
-            return False
-        return True
-
-    def _received(self, worker: Worker, notification: Notification) -> None:
+    def _received(self, worker: Link, notification: Notification | Ended) -> None:
         match notification:
             case Ready():
                 worker.ready = True
@@ -231,57 +217,55 @@ class Pool:
             case Refusal(number=number):
                 if (answer := worker.waiting.get(number)) is not None and not answer.done():
                     answer.set_exception(RefusedError(notification))
+            case Ended():
+                self._ended(worker)
             case _:
                 self._on_notification(notification)
 
-    def _ended(self, worker: Worker) -> None:
-        worker.outbox.put(None)
-        worker.connection.close()
+    def _ended(self, worker: Link) -> None:
+        worker.ended = True
+        worker.close()
         for answer in worker.waiting.values():
             if not answer.done():
                 answer.set_exception(WorkerDiedError())
         if self._closing:
-            if not any(other.process.is_alive() for other in self.workers):
-                self._all_gone.set()
+            self._see_whether_all_are_gone()
             return
-        exit = classify(worker.process.exitcode, hung=worker.hung)
-        log.warning("worker %d: %s", worker.slot, exit.message)
+        log.warning("worker %d: %s", worker.slot, worker.exit.message)
         pause = 0.0
         if not worker.ready:
             self._false_starts[worker.slot] += 1
             pause = min(LONGEST_PAUSE, 0.25 * 2 ** self._false_starts[worker.slot])
-        culprit = worker.pulse.run.decode() or None
-        runs = [run for run, slot in self._homes.items() if slot == worker.slot]
-        for run in runs:
-            del self._homes[run]
         if pause:
-            self._loop.call_later(pause, self._replace, worker, Death(exit, runs, culprit))
+            self._loop.call_later(pause, self._replace, worker)
         else:
-            self._replace(worker, Death(exit, runs, culprit))
+            self._replace(worker)
 
-    def _replace(self, worker: Worker, death: Death) -> None:
+    def _replace(self, worker: Link) -> None:
+        """Those that were settled there while it paused are as homeless as those that lived there."""
         if self._closing:
             return
+        runs = [run for run, slot in self._homes.items() if slot == worker.slot]
+        for run in runs:
+            self.forget(run)
         self.workers[worker.slot] = self._spawn(worker.slot)
-        self._on_death(death)
+        self._on_death(Death(worker.exit, runs, worker.culprit))
+
+    def _see_whether_all_are_gone(self) -> None:
+        if all(worker.ended for worker in self.workers):
+            self._all_gone.set()
 
     async def _watch_pulses(self) -> None:
+        """Whoever gives no sign of life is ended; where the server itself was held up, nothing can be said of others."""
+        looked = time.monotonic()
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             now = time.monotonic()
+            late, looked = now - looked > WATCH_SECONDS + LATE_SECONDS, now
             for worker in self.workers:
-                if worker.pulse.beat != worker.beat:
+                if worker.pulse.beat != worker.beat or late:
                     worker.beat, worker.quiet_since = worker.pulse.beat, now
                 patience = max(self._hang_seconds, worker.pulse.allowance) if worker.ready else START_SECONDS
-                if now - worker.quiet_since > patience and worker.process.is_alive():
+                if now - worker.quiet_since > patience and not worker.ended:
                     worker.hung = True
-                    worker.process.kill()
-
-
-def write(worker: Worker) -> None:
-    """In a thread of its own, because a pipe that is full makes its writer wait."""
-    while (message := worker.outbox.get()) is not None:
-        try:
-            worker.connection.send(message)
-        except OSError:  # it is dead; its reader knows
-            return
+                    worker.kill()

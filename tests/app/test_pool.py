@@ -8,6 +8,8 @@ import select
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,11 +18,15 @@ import pytest
 
 from app.settings import Settings
 from app.workers.exits import classify
-from app.workers.messages import Change, Evaluate, Notification, Open, Predict, Ready, Restored, Step
+from app.workers.handover import MOST_WAITING, Handover
+from app.workers.messages import Change, Compute, Evaluate, Notification, Open, Predict, Ready, Restored, Step
 from app.workers.pool import Death, Pool, RefusedError, WorkerDiedError
 from tests.app.small_runs import small
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+FLOOD = 5_000
 
 
 class Ear:
@@ -106,6 +112,28 @@ def test_runs_are_shared_out_evenly_and_unknown_ones_refused(tmp_path: Path) -> 
     asyncio.run(scenario())
 
 
+def test_the_runs_of_one_owner_live_together_and_owners_are_shared_out(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with pool(tmp_path, workers=3) as (workers, _):
+            for number in range(50):
+                workers.settle(f"a-{number}", "a")
+            for owner in "bcdef":
+                workers.settle(f"{owner}-only", owner)
+            homes = {owner: {workers._homes[run] for run in workers.settled if run[0] == owner} for owner in "abcdef"}
+            assert all(len(slots) == 1 for slots in homes.values())
+            assert sorted(slot for slots in homes.values() for slot in slots) == [0, 0, 1, 1, 2, 2], (
+                "the last one joins the one with many, though others have fewer runs"
+            )
+            pid = workers.workers[homes["a"].pop()].process.pid  # type: ignore[attr-defined]
+            assert await workers.ask(Compute(function=os.getpid, arguments=(), owner="a")) == pid
+            for run in workers.settled:
+                workers.forget(run)
+            workers.settle("again", "a")
+            assert workers._homes == {"again": 0}
+
+    asyncio.run(scenario())
+
+
 def test_a_killed_worker_is_named_and_replaced(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with pool(tmp_path) as (workers, ear):
@@ -140,6 +168,92 @@ def test_a_worker_that_hangs_is_ended(tmp_path: Path) -> None:
             assert gone(pid)
 
     asyncio.run(scenario())
+
+
+def test_a_server_that_was_held_up_itself_ends_no_worker(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with pool(tmp_path, hang_seconds=0.2) as (workers, ear):
+            await open_run(workers)
+            link = workers.workers[0]
+            await asyncio.sleep(0)
+            time.sleep(1.7)  # as a page that takes far too long would
+            link.beat, link.pulse.allowance = link.pulse.beat, 0.0
+            await asyncio.sleep(0.05)
+            await workers.ask(Step(run="a", count=1))
+            assert not link.hung
+            assert ear.deaths.empty()
+
+    asyncio.run(scenario())
+
+
+def test_runs_that_come_to_a_worker_that_does_not_start_are_not_forgotten(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with pool(tmp_path) as (workers, ear):
+            workers.workers[0].ready = False
+            workers.workers[0].kill()
+            while not workers.workers[0].ended:
+                await asyncio.sleep(0)
+            workers.settle("a")
+            with pytest.raises(WorkerDiedError):
+                await workers.ask(Step(run="a", count=1))
+            assert (await ear.death()).runs == ["a"]
+            assert not workers.is_settled("a")
+            workers.workers[0].kill()
+            while not workers.workers[0].ended:
+                await asyncio.sleep(0)
+            async with asyncio.timeout(2):
+                await workers.close()  # nothing is left to wait for
+
+    asyncio.run(scenario())
+
+
+def test_a_flood_of_notifications_stops_neither_the_loop_nor_the_memory() -> None:
+    async def scenario() -> tuple[list[int], float, int]:
+        taken: list[int] = []
+        most = 0
+
+        def take(number: int) -> None:
+            nonlocal most
+            most = max(most, len(handover._waiting))
+            taken.append(number)
+            time.sleep(1e-4)
+
+        handover = Handover(asyncio.get_running_loop(), take)
+        thread = threading.Thread(target=lambda: [handover.put(number) for number in range(FLOOD)], daemon=True)
+        thread.start()
+        longest, before = 0.0, time.monotonic()
+        while len(taken) < FLOOD:
+            await asyncio.sleep(0)
+            now = time.monotonic()
+            longest, before = max(longest, now - before), now
+        return taken, longest, most
+
+    taken, longest, most = asyncio.run(scenario())
+    assert taken == list(range(FLOOD))
+    assert longest < 0.1
+    assert most <= MOST_WAITING
+
+
+def test_a_notification_that_cannot_be_taken_does_not_stop_the_next() -> None:
+    async def scenario() -> tuple[list[int], list[str]]:
+        taken: list[int] = []
+        wrong: list[str] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: wrong.append(str(context["exception"])))
+
+        def take(number: int) -> None:
+            if number == 1:
+                raise ValueError("not this one")
+            taken.append(number)
+
+        handover = Handover(loop, take)
+        for number in range(3):
+            assert handover.put(number)
+        while len(taken) < 2:
+            await asyncio.sleep(0)
+        return taken, wrong
+
+    assert asyncio.run(scenario()) == ([0, 2], ["not this one"])
 
 
 def test_a_prediction_is_answered_while_other_runs_train(tmp_path: Path) -> None:
