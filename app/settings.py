@@ -56,6 +56,10 @@ class Limits:
     run_bytes: Annotated[int, doc("Bytes of memory that one run may need while it trains, by estimate.")] = (
         MAX_RUN_BYTES
     )
+    run_seconds: Annotated[
+        float, doc("Seconds that a run trains until somebody has to say again that it should go on.")
+    ] = 3_600.0
+    memory_bytes: Annotated[int, doc("Bytes of memory that all open runs may need together, by estimate.")] = 4 * 2**30
     runs_live: Annotated[int, doc("Runs that are training, paused or waiting at the same time.")] = 300
     runs_stored: Annotated[int, doc("Runs that are kept; delete one to make room.")] = 2_000
     lab_runs: Annotated[
