@@ -133,7 +133,9 @@ class Settings:
         """Ends the process with a line on stderr where a choice cannot be used, as command-line programs do."""
         parser = ArgumentParser(prog="nabla", description="A neural-network training playground.")
         parser.add_argument("--host", help="address to listen on (127.0.0.1: this machine only; 0.0.0.0: everybody)")
-        parser.add_argument("--port", type=int, help=f"port to listen on ({DEFAULT_PORT} or the next free one; 0 takes any)")
+        parser.add_argument(
+            "--port", type=int, help=f"port to listen on ({DEFAULT_PORT} or the next free one; 0 takes any)"
+        )
         parser.add_argument("--data", type=Path, help=f"folder for runs and checkpoints ({default_data_folder()})")
         parser.add_argument("--workers", type=int, help="processes that train (as many as there are cores)")
         parser.add_argument("--version", action="version", version=f"Nabla {__version__}")
