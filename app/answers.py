@@ -6,7 +6,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RunState = Literal["queued", "running", "paused", "stopped", "finished", "diverged", "interrupted", "worker-crashed"]
+RunState = Literal[
+    "queued",
+    "running",
+    "paused",
+    "stopped",
+    "finished",
+    "time-limit",
+    "diverged",
+    "interrupted",
+    "out-of-memory",
+    "worker-crashed",
+]
 
 
 class Answer(BaseModel):
@@ -30,6 +41,7 @@ class ProblemAnswer(Answer):
     request_id: str
     errors: list[FieldProblem] = Field(default=[], description="The first few, where several fields are wrong.")
     state: str | None = Field(default=None, description="409: the state that the run is in.")
+    version: str | None = Field(default=None, description="409 `overtaken`: what the run is made of now.")
 
 
 class Measurements(Answer):
@@ -83,6 +95,7 @@ class Run(Answer):
     seconds: float = Field(description="Training time; pauses are not counted.")
     created: str
     owner: str
+    version: str = Field(description="Differs where what the run is made of does; a change can name it as `expected`.")
     generation: int = Field(description="Counts resets and restores; points of another generation are not this run's.")
     metrics: Measurements
     dataset: RunDataset
@@ -409,6 +422,10 @@ class LimitList(Answer):
 class Health(Answer):
     status: str
     version: str
+    build: str = Field(description="Another one when the pages, styles or scripts of this server are others.")
+    workers: int = Field(description="How many are ready.")
+    runs: int = Field(description="How many train or wait.")
+    notice: str | None = Field(description="What a person should know of how runs are kept, if anything is amiss.")
 
 
 class LabTask(Answer):

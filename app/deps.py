@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Header, Path, Query, Request
 
 from app.services.datasets import Datasets
 from app.services.drawings import Drawings
@@ -66,6 +66,14 @@ VerificationService = Annotated[Verification, Depends(verification)]
 SettingsInUse = Annotated[Settings, Depends(settings)]
 
 RunId = Annotated[str, Path(pattern="^[a-z0-9]{16}$", description="The run's id.")]
+Expected = Annotated[
+    str | None,
+    Query(
+        pattern="^[0-9a-f]{12}$",
+        description="The run's `version` that the change was made of. If it has another by now, the answer is 409 `overtaken` "
+        "with the present one, and nothing is changed.",
+    ),
+]
 WatchId = Annotated[str, Path(pattern="^[a-z0-9]{1,32}$", description="Chosen by the page.")]
 IdempotencyKey = Annotated[
     str | None,

@@ -6,6 +6,7 @@
     ├── NotFound             404     not_found             no such run, dataset, layer or page
     │   └── NoSuchRun        404     no_such_run
     ├── Conflict             409     conflict              the run is in a state that does not allow this; carries the state
+    │   └── Overtaken        409     overtaken             somebody else changed the run meanwhile; carries its version
     ├── TooLarge             413     too_large             more bytes than the limit
     ├── UnsupportedMedia     415     unsupported_media     a body of another kind than the route reads
     ├── Unprocessable        422     unprocessable         readable, but it asks for something impossible; names the field
@@ -89,6 +90,18 @@ class Conflict(Problem):
 
     def __init__(self, detail: str, *, state: str | None = None, code: str = "conflict") -> None:
         super().__init__(409, code, "Not possible now", detail, extra={} if state is None else {"state": state})
+
+
+class Overtaken(Conflict):
+    """A change that was made of what the run no longer is. `version` is the run's present one."""
+
+    def __init__(self, version: str, *, state: str) -> None:
+        super().__init__(
+            "This run was changed meanwhile, in another tab or by a program. Look at what it is now, and change that.",
+            state=state,
+            code="overtaken",
+        )
+        self.extra["version"] = version
 
 
 class TooLarge(Problem):

@@ -65,6 +65,7 @@ def describe_spec(spec: RunSpec) -> Mapping[str, Any]:
     layers = plan(spec.network, spec.dataset.input_shape)
     return {
         **values_of(spec),
+        "version": version(spec),
         "dataset": describe_dataset(spec.dataset),
         "parameters": sum(layer.parameters for layer in layers),
         "multiply_adds": sum(layer.multiply_adds for layer in layers),
@@ -106,6 +107,12 @@ def describe_points(spec: PointsSpec) -> Mapping[str, Any]:
 def digest(spec: PointsSpec) -> str:
     """Twelve characters that differ where the points do."""
     return hashlib.sha256(json.dumps(tagged(spec), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def version(spec: RunSpec) -> str:
+    """Twelve characters that differ where what a run is made of does; what it is called is no part of that."""
+    values = {name: value for name, value in values_of(spec).items() if name != "name"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=SPECS_KEPT)

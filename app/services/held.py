@@ -25,6 +25,7 @@ class HeldWatch:
 class Held:
     """A run in memory. `touched` orders the runs by when somebody last wanted something of them.
 
+    Whoever changes what the run is made of holds `changing`, so that nobody's change is made of what another's just replaced.
     `wish` is the state that a queued run will have; `deaths` counts the workers that ended over it, one after the other,
     since it was last saved at a step beyond `restored_at`.
     """
@@ -38,6 +39,7 @@ class Held:
     restored_at: int = 0
     unsaved: bool = False
     opening: asyncio.Task[None] | None = None
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     watches: dict[str, HeldWatch] = field(default_factory=dict)
 
     @property

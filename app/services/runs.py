@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from app import __version__
 from app.channel import subscribe_together
-from app.errors import BadRequest, Busy, Conflict, Problem, Unprocessable
+from app.errors import BadRequest, Busy, Conflict, Overtaken, Problem, Unprocessable
 from app.services.changes import RunChanges
 from app.services.description import describe, nothing_yet, values_of
 from app.services.held import Held
@@ -209,19 +209,34 @@ class Runs(LookingAtRuns):
 
     # ---- Commands ----------------------------------------------------------------------------------------------------------
 
-    async def change(self, id: str, changes: RunChanges) -> Json:
-        """New hyperparameters, then a new state. Conflict names the state that does not allow it."""
+    async def change(self, id: str, changes: RunChanges, *, expected: str | None = None) -> Json:
+        """New hyperparameters, then a new state. Conflict names the state that does not allow it.
+
+        With `expected` only if that is the run's version still; else Overtaken.
+        """
         held = await self._live.find(id)
         values = changes.values()
-        if values or changes.state is not None:
+        if values:
+            async with held.changing:
+                check_version(held, expected)
+                await self._live.ask(held, Change(run=id, values=values, state=changes.state))
+        elif changes.state is not None:  # to pause waits for nothing
+            check_version(held, expected)
             await self._live.ask(held, Change(run=id, values=values, state=changes.state))
         return dict(held.channel.run)
 
-    async def respec(self, id: str, spec: RunSpec, *, keep: Literal["weights", "nothing"] = "nothing") -> Json:
-        """Another spec for the run. What it learned is kept on request, where it fits; else the run begins again."""
+    async def respec(
+        self, id: str, spec: RunSpec, *, keep: Literal["weights", "nothing"] = "nothing", expected: str | None = None
+    ) -> Json:
+        """Another spec for the run. What it learned is kept on request, where it fits; else the run begins again.
+
+        With `expected` only if that is the run's version still; else Overtaken.
+        """
         check(spec)
         held = await self._live.find(id)
-        await self._live.ask(held, Respec(run=id, spec=spec, keep=keep))
+        async with held.changing:
+            check_version(held, expected)
+            await self._live.ask(held, Respec(run=id, spec=spec, keep=keep))
         return dict(held.channel.run)
 
     async def set_weights(self, id: str, index: int, changes: tuple[WeightChange, ...]) -> Json:
@@ -320,6 +335,13 @@ def check(spec: RunSpec) -> None:
         check_run(spec)
     except SpecError as error:
         raise Unprocessable(str(error), field=error.field, code=error.code) from error
+
+
+def check_version(held: Held, expected: str | None) -> None:
+    """Raises Overtaken when the run is no longer what somebody made their change of."""
+    version = str(held.channel.run["version"])
+    if expected is not None and expected != version:
+        raise Overtaken(version, state=held.state)
 
 
 def new_id() -> str:

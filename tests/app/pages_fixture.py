@@ -31,6 +31,7 @@ def run_document(spec: RunSpec | None = None, **changes: Any) -> dict[str, Any]:
         "created": "2026-11-22T14:05:09Z",
         "owner": "local",
         "generation": 1,
+        "version": "0123456789ab",
         "metrics": {
             "train_loss": 0.0683,
             "l1_loss": 0.0,
@@ -90,7 +91,7 @@ class FakeRuns:
         await self.get(id)
         self.run = None
 
-    async def change(self, id: str, changes: RunChanges) -> dict[str, Any]:
+    async def change(self, id: str, changes: RunChanges, *, expected: str | None = None) -> dict[str, Any]:  # noqa: ARG002
         self.run = run = deepcopy(await self.get(id))
         self.asked.append(("change", changes))
         for name in ("state", "batch_size", "l1", "l2", "name"):

@@ -73,14 +73,14 @@ class FakeRuns:
         self.asked.append(("create", state))
         return await self.get(RUN_ID)
 
-    async def respec(self, id: str, spec: RunSpec, *, keep: str) -> dict[str, Any]:
+    async def respec(self, id: str, spec: RunSpec, *, keep: str, expected: str | None = None) -> dict[str, Any]:  # noqa: ARG002
         if self.refuse is not None:
             raise self.refuse
         self.now = spec
         self.asked.append(("respec", keep))
         return await self.get(id)
 
-    async def change(self, id: str, changes: RunChanges) -> dict[str, Any]:
+    async def change(self, id: str, changes: RunChanges, *, expected: str | None = None) -> dict[str, Any]:  # noqa: ARG002
         assert self.now is not None
         values = {
             name: value

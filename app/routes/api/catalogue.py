@@ -13,6 +13,7 @@ from app.deps import DatasetsService, RunsService, SettingsInUse
 from app.routes.api.answering import BODY, json_in_pieces, problems
 from app.routes.bodies import JSONRoute
 from app.schemas import LIMITS, NetworkBody
+from app.templating import build_id
 from engine.errors import SpecError
 from engine.presets import PRESETS
 from engine.shapes import LayerPlan, LayerProblem, check_run, preview
@@ -153,4 +154,4 @@ async def list_limits(settings: SettingsInUse) -> Response:
     responses=problems(),
 )
 async def get_health(runs: RunsService) -> Response:
-    return JSONResponse(await runs.health())
+    return JSONResponse({**await runs.health(), "build": build_id()})

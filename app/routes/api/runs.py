@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from app import answers
-from app.deps import IdempotencyKey, RunId, RunsService, WatchId
+from app.deps import Expected, IdempotencyKey, RunId, RunsService, WatchId
 from app.errors import UnsupportedMedia
 from app.routes.api.answering import BODY, attachment, json_in_pieces, problems
 from app.routes.bodies import JSONRoute
@@ -61,8 +61,8 @@ async def get_run(runs: RunsService, id: RunId) -> Response:
     summary="Pause, go on, stop, or change hyperparameters while it trains",
     responses=problems(*BODY, 404, 409, 503),
 )
-async def change_run(runs: RunsService, id: RunId, body: ChangesBody) -> Response:
-    return JSONResponse(await runs.change(id, body.changes()))
+async def change_run(runs: RunsService, id: RunId, body: ChangesBody, expected: Expected = None) -> Response:
+    return JSONResponse(await runs.change(id, body.changes(), expected=expected))
 
 
 @router.delete("/{id}", status_code=204, operation_id="deleteRun", summary="Delete a run", responses=problems(404))
@@ -93,9 +93,13 @@ async def get_spec(runs: RunsService, id: RunId) -> Response:
     responses=problems(*BODY, 404, 409, 503),
 )
 async def replace_spec(
-    runs: RunsService, id: RunId, body: SpecBody, keep: Literal["weights", "nothing"] = "nothing"
+    runs: RunsService,
+    id: RunId,
+    body: SpecBody,
+    keep: Literal["weights", "nothing"] = "nothing",
+    expected: Expected = None,
 ) -> Response:
-    return JSONResponse(await runs.respec(id, body.spec(), keep=keep))
+    return JSONResponse(await runs.respec(id, body.spec(), keep=keep, expected=expected))
 
 
 @router.post(
