@@ -29,6 +29,7 @@ from app.wire.events import PING, event
 from app.workers.messages import WeightChange
 from engine.shapes import plan
 from engine.specs import PlaneSpec, RunSpec
+from tests.faults.headers import Validated
 
 COLUMNS = (
     "step",
@@ -81,7 +82,7 @@ class RunsDouble(Runs):
         self.ended.set()
 
     async def health(self) -> dict[str, Any]:
-        return {"status": "ok", "version": __version__, "workers": 0, "runs": len(self.runs)}
+        return {"status": "ok", "version": __version__, "workers": 0, "runs": len(self.runs), "notice": None}
 
     async def create(
         self, spec: RunSpec, *, state: str = "running", idempotency_key: str | None = None, owner: str = "local"  # noqa: ARG002
@@ -103,6 +104,7 @@ class RunsDouble(Runs):
             "created": "2026-01-01T00:00:00Z",
             "owner": "local",
             "generation": 1,
+            "version": "0123456789ab",
             "metrics": dict.fromkeys(MEASURED),
             "dataset": values["dataset"]
             | {
@@ -138,7 +140,7 @@ class RunsDouble(Runs):
             del self.runs[id]
         self.commands.append(("delete", id))
 
-    async def change(self, id: str, changes: RunChanges) -> dict[str, Any]:
+    async def change(self, id: str, changes: RunChanges, *, expected: str | None = None) -> dict[str, Any]:  # noqa: ARG002
         run = await self.get(id)
         self.commands.append(("change", changes))
         return run
@@ -147,7 +149,9 @@ class RunsDouble(Runs):
         await self.get(id)
         return RunSpec().to_dict()
 
-    async def respec(self, id: str, spec: RunSpec, *, keep: str = "nothing") -> dict[str, Any]:
+    async def respec(
+        self, id: str, spec: RunSpec, *, keep: str = "nothing", expected: str | None = None  # noqa: ARG002
+    ) -> dict[str, Any]:
         self.commands.append(("respec", (spec, keep)))
         return await self.get(id)
 
@@ -301,6 +305,9 @@ def app_with(runs: RunsDouble | None = None, **limits: Any) -> Nabla:
 
 @asynccontextmanager
 async def client_of(app: Nabla, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    """Every answer is held to what all answers promise."""
+    validated = Validated(app)
+    transport = httpx.ASGITransport(validated, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000", **options) as client:
         yield client
+    assert validated.wrong == []
