@@ -1,0 +1,109 @@
+"""A real server in a process of its own, and what the system says of it and its workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.load.watched import MARK
+from tests.load.wire import Address
+
+ROOT = Path(__file__).resolve().parents[2]
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass
+class LoadedServer:
+    """`lines` is what it printed; `ask()` has it look at itself."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+    _found: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
+    port: int = 0
+
+    def read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+            if line.startswith(MARK) or not self.port:
+                self._found.put(line)
+        self._found.put(None)
+
+    def start(self) -> None:
+        threading.Thread(target=self.read, daemon=True).start()
+        while not self.port:
+            line = self._found.get(timeout=60)
+            if line is None:
+                raise AssertionError("the server did not start:\n" + "\n".join(self.lines))
+            if found := re.search(r"http://localhost:(\d+)", line):
+                self.port = int(found[1])
+
+    @property
+    def address(self) -> Address:
+        return Address("127.0.0.1", self.port)
+
+    def ask(self) -> dict[str, Any]:
+        """Tasks, threads, the longest stall since it was asked before, and what it holds."""
+        while not self._found.empty():
+            self._found.get()
+        self.process.send_signal(signal.SIGUSR1)
+        line = self._found.get(timeout=30)
+        assert line is not None, "the server ended:\n" + "\n".join(self.lines)
+        found: dict[str, Any] = json.loads(line.removeprefix(MARK))
+        return found
+
+    # ---- What the system says ---------------------------------------------------------------------------------------------------
+
+    @property
+    def processes(self) -> list[int]:
+        """The server and all that it has started."""
+        found = [self.process.pid]
+        for pid in found:
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                found += [int(child) for child in children.read_text().split()]
+        return found
+
+    def memory(self) -> int:
+        """Bytes of the server and its workers that are in memory; what they share is counted in each."""
+        return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE for pid in self.processes)
+
+    def own_memory(self) -> int:
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * PAGE
+
+    def files(self) -> int:
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def processor_seconds(self) -> float:
+        """Of the server alone, without its workers."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+@contextmanager
+def loaded_server(data: Path, *arguments: str) -> Iterator[LoadedServer]:
+    command = [sys.executable, "-m", "tests.load.watched", "--port", "0", "--data", str(data), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    server = LoadedServer(process)
+    try:
+        server.start()
+        yield server
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
