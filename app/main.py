@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from app import __version__, problems
 from app.answers import FieldProblem, ProblemAnswer
+from app.requests import Heads, Stopping
 from app.routes import docs, labs, miniatures, network, one_weight, pages, plane, stream, verify
 from app.routes import runs as run_pages
 from app.routes.api import catalogue, drawings, points, predictions, reports, runs
@@ -44,7 +45,8 @@ class Nabla(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         settings: Settings = self.state.settings
-        return Guard(Bodies(super().build_middleware_stack(), settings.limits), settings)
+        bodies = Bodies(super().build_middleware_stack(), settings.limits)
+        return Guard(Stopping(Heads(bodies), self.state.streams), settings)
 
     def openapi(self) -> dict[str, Any]:
         """FastAPI's document with our problems in the place of its own validation errors."""

@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match, Mount
 from starlette.types import Scope
@@ -70,6 +71,10 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return answer(request.scope, http_problem(error, request))
 
+    async def on_leaving(request: Request, error: Exception) -> Response:  # noqa: ARG001 - the same for all
+        """In the middle of its body; whoever was cut off for it is told by app.security, anybody else has gone."""
+        return answer(request.scope, BadRequest("The body did not come to its end."))
+
     async def on_anything(request: Request, error: Exception) -> Response:
         # The server logs the traceback itself; this line ties it to what the person was told.
         log.error("request %s failed: %s %s: %r", request_id(request.scope), request.method, request.url.path, error)
@@ -79,6 +84,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(EngineError, on_engine)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(ClientDisconnect, on_leaving)
     app.add_exception_handler(Exception, on_anything)
 
 
@@ -113,7 +119,9 @@ def allowed_methods(request: Request) -> list[str]:
         for method in methods
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ]
-    return found or ["GET", "HEAD"]  # the static files
+    if not found:
+        found = ["GET"]  # the static files
+    return [found[0], "HEAD", *found[1:]] if found[0] == "GET" else found
 
 
 # ---- Validation, in words ------------------------------------------------------------------------------------------------

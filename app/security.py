@@ -10,18 +10,18 @@ Host.    A page of another site can point its own name at 127.0.0.1 (DNS rebindi
 Origin.  For methods that change something, and for streams: `Sec-Fetch-Site` must be same-origin or none; where a
          browser does not send it (plain HTTP beyond loopback), `Origin` must be this very host and port; where both
          are missing it is not a browser. `same-site` is refused too: ports of one machine are same-site.
-Bodies.  Counted while they are read, refused as soon as they are over the limit; never inflated.
+Bodies.  Counted while they are read, refused as soon as they are over the limit or too slow; never inflated.
 Answers. A CSP that allows what the pages need and nothing else, and no CORS header at all. `Referrer-Policy` is
          same-origin and not no-referrer, because the latter makes browsers send `Origin: null` on our own forms.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 import secrets
 import socket
-from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,6 +45,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 TABLE = re.compile(r"/api/datasets|/(plane|curve)/(open|csv|runs/[a-z0-9]+/experiment)")
+PORTION = 64 * 2**10
 LARGE_NUMERIC = re.compile(r"/(predictions|drawings|watches/[a-z0-9]+)")
 
 
@@ -128,7 +129,7 @@ def add_headers(scope: Scope, headers: MutableHeaders) -> None:
 
 
 class Bodies:
-    """Counts the bytes of a body while the app reads it and answers 413 as soon as there are too many.
+    """Counts the bytes of a body while the app reads it and answers 413 as soon as there are too many, 408 when they stay away.
 
     Whatever the app makes of the interruption, its answer is replaced. A body with a Content-Encoding is refused:
     nothing is ever inflated here.
@@ -156,27 +157,54 @@ class Bodies:
         refusal = first_refusal(Headers(scope=scope), limit)
         if refusal is not None:
             return await answer(scope, refusal)(scope, receive, send)
-        received = 0
+        body = Body(receive, limit, self.limits.body_seconds)
         started = False
 
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                raise too_large(limit)
-            return message
-
-        async def unless_over(message: Message) -> None:
+        async def unless_refused(message: Message) -> None:
             nonlocal started
-            if received <= limit or started:
+            if body.refusal is None or started:
                 started = True
                 await send(message)
 
-        with suppress(TooLarge):
-            await self.app(scope, counted, unless_over)
-        if received > limit and not started:
-            await answer(scope, too_large(limit))(scope, receive, send)
+        await self.app(scope, body.receive, unless_refused)
+        if body.refusal is not None and not started:
+            await answer(scope, body.refusal)(scope, receive, send)
+
+
+class Body:
+    """One body while the app reads it. `refusal` says why no more of it is read; to the app its sender has left by then."""
+
+    def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
+        self._receive = receive
+        self.limit = limit
+        self.seconds = self._patience = seconds
+        self.received = 0
+        self.ended = False
+        self.refusal: Problem | None = None
+
+    async def receive(self) -> Message:
+        if self.refusal is not None:
+            return {"type": "http.disconnect"}
+        if self.ended:
+            return await self._receive()  # until the client leaves
+        loop = asyncio.get_running_loop()
+        start = loop.time()  # only what is spent waiting counts: the app may read slowly
+        try:
+            async with asyncio.timeout(self._patience):
+                message = await self._receive()
+        except TimeoutError:
+            self.refusal = too_slow(self.seconds)
+            return {"type": "http.disconnect"}
+        self._patience -= loop.time() - start
+        portions = self.received // PORTION
+        self.received += len(message.get("body", b""))
+        if self.received // PORTION > portions:
+            self._patience = self.seconds
+        if self.received > self.limit:
+            self.refusal = too_large(self.limit)
+            return {"type": "http.disconnect"}
+        self.ended = not message.get("more_body", False)
+        return message
 
 
 def first_refusal(headers: Headers, limit: int) -> Problem | None:
@@ -191,6 +219,11 @@ def first_refusal(headers: Headers, limit: int) -> Problem | None:
 
 def too_large(limit: int) -> TooLarge:
     return TooLarge(f"That is more than the {size(limit)} that are read here.")
+
+
+def too_slow(seconds: float) -> Problem:
+    detail = f"The body was not there after {seconds:g} seconds without 64 KiB of it. Send it again."
+    return Problem(408, "too_slow", "Too slow", detail, headers={"connection": "close"})
 
 
 def size(count: int) -> str:

@@ -57,7 +57,7 @@ async def test_every_problem_has_the_same_members() -> None:
 async def test_an_unknown_method_is_told_which_ones_there_are() -> None:
     async with client_of(app_with()) as client:
         response = await client.put("/api/runs")
-    assert response.headers["allow"] == "GET, POST"
+    assert response.headers["allow"] == "GET, HEAD, POST"
 
 
 async def test_htmx_gets_the_same_words_as_an_escaped_fragment() -> None:

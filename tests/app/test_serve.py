@@ -17,7 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.serve import listen, serve
+from app.listening import listen
+from app.serve import serve
 from app.settings import Settings, SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -185,7 +186,7 @@ def test_listening_sockets_notice_the_silent_and_the_vanished() -> None:
         with accepted:
             assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 64 * 2**10
             if hasattr(socket, "TCP_USER_TIMEOUT"):
-                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 12_000
 
 
 def test_arguments_come_before_the_environment() -> None:
