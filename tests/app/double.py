@@ -310,4 +310,4 @@ async def client_of(app: Nabla, **options: Any) -> AsyncIterator[httpx.AsyncClie
     transport = httpx.ASGITransport(validated, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000", **options) as client:
         yield client
-    assert validated.wrong == []
+    assert not validated.wrong, validated.wrong
