@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal, TypeAlias
 
 from app import __version__
+from app.asking import LOCAL, asking
 from app.channel import subscribe_together
 from app.errors import BadRequest, Busy, Conflict, Overtaken, Problem, Unprocessable
-from app.services.changes import RunChanges
+from app.services.changes import RunChanges, Unchanged
 from app.services.description import describe, nothing_yet, values_of
 from app.services.held import Held
-from app.services.live import LiveRuns, heard, utc_now
+from app.services.live import LiveRuns, utc_now
 from app.services.looking import Json, LookingAtRuns
 from app.services.watching import Watching
 from app.settings import Settings
@@ -43,8 +44,8 @@ from engine.validation import read_run_spec
 
 log = logging.getLogger(__name__)
 
-Owner: TypeAlias = Literal["local", "lab"]
-"""A run is somebody's, or a lab's: then it stands in no list, and goes when there are many."""
+Kind: TypeAlias = Literal["run", "lab"]
+"""A lab's run stands in no list, and goes when there are many."""
 CREATE_SECONDS = 1.0
 """A run that is not open by then is answered as queued; its stream tells when it begins."""
 
@@ -57,7 +58,7 @@ class Runs(LookingAtRuns):
     """
 
     def __init__(self, pool: Pool, store: Database, settings: Settings) -> None:
-        super().__init__(LiveRuns(pool, store, settings.limits), settings.limits)
+        super().__init__(LiveRuns(pool, store, settings.limits, in_class=settings.class_mode), settings.limits)
         self._pool, self.store = pool, store
         self._watching = Watching(self._live, pool, settings.limits)
         self.stored = 0
@@ -65,8 +66,9 @@ class Runs(LookingAtRuns):
         self._first_visit = asyncio.Lock()
 
     async def start(self) -> None:
-        """Raises StartupError when the data folder cannot be used."""
+        """Raises StartupError when another server has the data folder."""
         await asyncio.to_thread(self.store.open)
+        self._pool.folder = self.store.checkpoints
         self.stored = await self.store.call(rows.count)
         await self._live.start()
 
@@ -95,17 +97,23 @@ class Runs(LookingAtRuns):
         *,
         state: Literal["running", "paused"] = "running",
         idempotency_key: str | None = None,
-        owner: Owner = "local",
+        kind: Kind = "run",
+        named: bool = False,
     ) -> Json:
-        """A new run. The same key with the same request again answers with the run that it made the first time."""
+        """A new run of whoever asks. The same key with the same request again answers with the run that it made the first time.
+
+        `named`: somebody chose its name.
+        """
         if idempotency_key is None:
-            return await self._create(spec, state, None, "", owner)
+            return await self._create(spec, state, None, "", kind, named)
+        if (person := asking.get().person) != LOCAL:
+            idempotency_key = f"{person}/{idempotency_key}"
         digest = hashlib.sha256(json.dumps([values_of(spec), state], sort_keys=True).encode()).hexdigest()
         lock = self._keys.setdefault(idempotency_key, asyncio.Lock())
         try:
             async with lock:
                 if (earlier := await self.store.call(rows.find_key, idempotency_key)) is None:
-                    return await self._create(spec, state, idempotency_key, digest)
+                    return await self._create(spec, state, idempotency_key, digest, kind, named)
         finally:
             if not lock.locked():
                 self._keys.pop(idempotency_key, None)
@@ -113,25 +121,30 @@ class Runs(LookingAtRuns):
             raise Unprocessable("This Idempotency-Key came with another request before.", code="idempotency_key_reused")
         return await self.get(earlier[1])
 
-    async def _create(self, spec: RunSpec, state: str, key: str | None, digest: str, owner: Owner = "local") -> Json:
-        held = await self._make(spec, state, key, digest, owner)
-        opening = asyncio.create_task(self._live.open(held))
-        opening.add_done_callback(heard)
+    async def _create(
+        self, spec: RunSpec, state: str, key: str | None, digest: str, kind: Kind, named: bool
+    ) -> Json:
+        held = await self._make(spec, state, key, digest, kind, named)
+        opening = self._live.begin(held)
         done, _ = await asyncio.wait({opening}, timeout=CREATE_SECONDS)
         if done and (error := opening.exception()) is not None and not isinstance(error, Busy):
-            await self.delete(held.id)
+            await self._remove(held)
             raise error
         return dict(held.channel.run)
 
-    async def _make(self, spec: RunSpec, state: str, key: str | None, digest: str, owner: Owner) -> Held:
+    async def _make(
+        self, spec: RunSpec, state: str, key: str | None, digest: str, kind: Kind, named: bool
+    ) -> Held:
         """Checked, stored and in memory, not yet in a worker."""
         check(spec)
-        if owner == "lab":
+        self._check_share()
+        if kind == "lab":
             await self._thin_out()
         self._check_room()
-        await self._live.make_room()
+        id, owner = new_id(), asking.get().person
+        self._live.reserve(id, owner, spec)
         stored = StoredRun(
-            id=new_id(),
+            id=id,
             created=utc_now(),
             owner=owner,
             spec=values_of(spec),
@@ -139,8 +152,14 @@ class Runs(LookingAtRuns):
             sentence=SENTENCES[state],
             generation=0,
             snapshot=nothing_yet(),
+            kind=kind,
+            named=named,
         )
-        await self._insert(stored, key, digest)
+        try:
+            await self._insert(stored, key, digest)
+        except BaseException:
+            self._live.give_back(id)
+            raise
         held = self._live.hold(stored, spec)
         held.wish = state
         held.channel.run |= {"state": "queued", "sentence": SENTENCES["queued"]}
@@ -158,7 +177,7 @@ class Runs(LookingAtRuns):
         """The oldest runs of labs go, beyond those that are kept: nobody named them, and a lab makes them anew."""
         for id in await self.store.call(rows.beyond, "lab", self._limits.lab_runs - 1):
             if self._live.is_unwanted(id):
-                await self.delete(id)
+                await self._remove(await self._live.find_any(id))
 
     def _check_room(self) -> None:
         if self.stored >= self._limits.runs_stored:
@@ -166,15 +185,27 @@ class Runs(LookingAtRuns):
                 f"{self._limits.runs_stored:,} runs are kept already. Delete one to make room.", code="too_many_runs"
             )
 
-    async def list(self, limit: int = 20, cursor: str | None = None) -> Json:
-        """Newest first. `next` is the cursor of the following page, or None."""
+    def _check_share(self) -> None:
+        """One visitor of a class has not more than a share of the places. Raises Busy."""
+        asker, most = asking.get(), self._limits.runs_per_visitor
+        if not asker.everything and self._live.running_of(asker.person) >= most:
+            raise Busy(
+                f"{most} of your runs train or wait already. Pause or delete one, or try again when one has finished.",
+                status=429,
+                retry_after=10,
+                code="too_many_of_yours",
+            )
+
+    async def list(self, limit: int = 20, cursor: str | None = None, *, shared: bool = False) -> Json:
+        """One's own runs, or (`shared`) those that the class may look at, newest first. `next` leads on, or is None."""
         before: int | None = None
         if cursor is not None:
             if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 15:
                 raise BadRequest("This cursor is not one that a list has given.", code="bad_cursor")
             before = int(cursor)
         limit = max(1, min(limit, self._limits.page))
-        page = await self.store.call(rows.newest, limit + 1, before)
+        whose = None if shared else asking.get().person
+        page = await self.store.call(rows.newest, limit + 1, before, whose, shared)
         items = [self._present(stored) for stored in page[:limit]]
         return {"items": items, "next": str(page[limit - 1].number) if len(page) > limit else None}
 
@@ -187,7 +218,7 @@ class Runs(LookingAtRuns):
 
     async def current(self, dataset: str) -> Json | None:
         """The newest run on such a dataset, if there is any."""
-        newest = await self.store.call(rows.newest_of, dataset)
+        newest = await self.store.call(rows.newest_of, dataset, asking.get().person)
         return self._present(newest) if newest else None
 
     async def first(self, spec: RunSpec) -> Json:
@@ -197,8 +228,11 @@ class Runs(LookingAtRuns):
 
     async def delete(self, id: str) -> None:
         """With its history and checkpoints; open streams of it end."""
-        held = await self._live.find(id)
-        self._pool.settle(id)
+        await self._remove(await self._live.find_own(id))
+
+    async def _remove(self, held: Held) -> None:
+        id = held.id
+        self._pool.settle(id, held.owner)
         try:
             await self._live.command(Discard(run=id))
         except Problem as problem:
@@ -207,6 +241,13 @@ class Runs(LookingAtRuns):
         self.stored -= 1
         self.store.post(rows.delete, id)
 
+    async def share(self, id: str, yes: bool) -> Json:
+        """Let the others of the class look at a run, or no longer."""
+        held = await self._live.find_own(id)
+        held.channel.change({"shared": yes})
+        self._live.persist(held)
+        return dict(held.channel.run)
+
     # ---- Commands ----------------------------------------------------------------------------------------------------------
 
     async def change(self, id: str, changes: RunChanges, *, expected: str | None = None) -> Json:
@@ -214,12 +255,14 @@ class Runs(LookingAtRuns):
 
         With `expected` only if that is the run's version still; else Overtaken.
         """
-        held = await self._live.find(id)
+        held = await self._live.find_own(id)
         values = changes.values()
         if values:
             async with held.changing:
                 check_version(held, expected)
                 await self._live.ask(held, Change(run=id, values=values, state=changes.state))
+            if (pace := values.get("updates_per_second", Unchanged.UNCHANGED)) is not Unchanged.UNCHANGED:
+                held.channel.change({"updates_per_second": pace})  # no part of the spec, and a control of every tab
         elif changes.state is not None:  # to pause waits for nothing
             check_version(held, expected)
             await self._live.ask(held, Change(run=id, values=values, state=changes.state))
@@ -233,7 +276,7 @@ class Runs(LookingAtRuns):
         With `expected` only if that is the run's version still; else Overtaken.
         """
         check(spec)
-        held = await self._live.find(id)
+        held = await self._live.find_own(id)
         async with held.changing:
             check_version(held, expected)
             await self._live.ask(held, Respec(run=id, spec=spec, keep=keep))
@@ -241,7 +284,7 @@ class Runs(LookingAtRuns):
 
     async def set_weights(self, id: str, index: int, changes: tuple[WeightChange, ...]) -> Json:
         """Weights and biases of a dense layer by hand, all or none of them."""
-        held = await self._live.find(id)
+        held = await self._live.find_own(id)
         await self._live.ask(held, SetWeights(run=id, index=index, changes=changes))
         return dict(held.channel.run)
 
@@ -249,19 +292,19 @@ class Runs(LookingAtRuns):
         """Exactly `count` updates of a paused run; answers when they are done."""
         if not 1 <= count <= self._limits.steps:
             raise Unprocessable(f"1 to {self._limits.steps:,} updates at a time.", field="/count")
-        held = await self._live.find(id)
+        held = await self._live.find_own(id)
         await self._live.ask(held, Step(run=id, count=count))
         return dict(held.channel.run)
 
     async def narrate(self, id: str) -> Json:
         """One update of a paused run, and what was done in it, stage by stage."""
-        held = await self._live.find(id)
+        held = await self._live.find_own(id)
         told: Json = await self._live.ask(held, Narrate(run=id))
         return told
 
     async def reset(self, id: str, *, seed: int | None = None) -> Json:
         """Where it began: step 0 with the same initial weights, or what was imported; or step 0 with another seed's."""
-        held = await self._live.find(id)
+        held = await self._live.find_own(id)
         try:
             await self._live.ask(held, Reset(run=id, seed=seed))
         except Problem:
@@ -276,18 +319,18 @@ class Runs(LookingAtRuns):
     async def import_model(self, body: bytes, filename: str) -> Json:
         """A new, paused run from a file."""
         self._check_room()
-        await self._live.make_room()
-        id = new_id()
-        self._pool.settle(id)
+        self._check_share()
+        id, owner = new_id(), asking.get().person
+        await self._live.place_soon(id, owner, RunSpec())
         try:
             spec, snapshot = await self._live.command(Import(run=id, body=body, filename=filename))
         except Problem:
-            self._pool.forget(id)
+            self._live.give_back(id)
             raise
         stored = StoredRun(
             id=id,
             created=utc_now(),
-            owner="local",
+            owner=owner,
             spec=values_of(spec),
             state=snapshot.pop("state"),
             sentence=snapshot.pop("sentence"),
