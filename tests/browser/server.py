@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,8 +55,9 @@ class Server:
         return self.process.wait(seconds)
 
 
-def start_server(data: Path, *arguments: str, port: int = 0) -> Server:
-    command = [sys.executable, "-m", "app", "--port", str(port), "--data", str(data), *arguments]
+def start_server(data: Path, *arguments: str, port: int = 0, program: Sequence[str] = ("app",)) -> Server:
+    """`program` stands for the app where a test serves it in its own way (tests/faults/limited.py)."""
+    command = [sys.executable, "-m", *program, "--port", str(port), "--data", str(data), *arguments]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     server = Server(process)
@@ -69,8 +70,10 @@ def start_server(data: Path, *arguments: str, port: int = 0) -> Server:
 
 
 @contextmanager
-def running_server(data: Path, *arguments: str, port: int = 0) -> Iterator[Server]:
-    server = start_server(data, *arguments, port=port)
+def running_server(
+    data: Path, *arguments: str, port: int = 0, program: Sequence[str] = ("app",)
+) -> Iterator[Server]:
+    server = start_server(data, *arguments, port=port, program=program)
     try:
         yield server
     finally:
