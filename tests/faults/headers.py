@@ -30,24 +30,25 @@ SHOWN = frozenset(
 """What a browser may be given to show. Anything else is for the disk and says so."""
 ATTACHMENT = re.compile(r'attachment; filename="[a-z0-9][a-z0-9_.-]{0,80}"')
 ADDRESS = re.compile(r"/(?![/\\])[^\\\s]*")
-"""A place on this very server: neither `//evil` nor `/\\evil`."""
+"""A place on this very server: neither `//evil` nor `/\\evil`. (Starlette writes our own host before it.)"""
 
 
-def objections(path: str, status: int, headers: Headers) -> list[str]:
+def objections(scope: Any, status: int, headers: Headers) -> list[str]:
     """What is wrong with the headers of an answer, in words; nothing where all is well."""
+    path, here = scope["path"], f"{scope['scheme']}://{Headers(scope=scope).get('host')}"
     wrong = [f"{name} is {headers.get(name)!r}" for name, value in ALWAYS.items() if headers.get(name) != value]
     if not re.fullmatch("[0-9a-f]{16}", headers.get("x-request-id", "")):
         wrong.append("it has no number")
     wrong += [f"{name} lets another site in" for name in headers if name.startswith("access-control")]
     wrong += [f"{name} tells what this server is" for name in headers if name in ("server", "x-powered-by")]
-    wrong += [f"it sends the browser to {place!r}" for place in places(headers) if not ADDRESS.fullmatch(place)]
+    wrong += [f"it sends the browser to {place!r}" for place in places(headers, here) if not ADDRESS.fullmatch(place)]
     wrong += [f"the cookie {cookie!r}" for cookie in headers.getlist("set-cookie") if not is_kept_close(cookie)]
     kind = headers.get("content-type", "").partition(";")[0]
     if kind and kind not in SHOWN and "content-disposition" not in headers:
         wrong.append(f"{kind} is not marked as a file")
     if not ATTACHMENT.fullmatch(headers.get("content-disposition", 'attachment; filename="none"')):
         wrong.append(f"content-disposition is {headers['content-disposition']!r}")
-    if not kind and status not in (204, 303, 304):
+    if not kind and status not in (204, 303, 304, 307):
         wrong.append("it does not say what it is")
     if headers.get("cache-control") not in cached(path, kind):
         wrong.append(f"cache-control is {headers.get('cache-control')!r}")
@@ -58,8 +59,12 @@ def objections(path: str, status: int, headers: Headers) -> list[str]:
     return [f"{status} {path}: {each}" for each in wrong]
 
 
-def places(headers: Headers) -> list[str]:
-    return [headers[name] for name in ("location", "hx-redirect", "hx-location", "hx-push-url") if name in headers]
+def places(headers: Headers, here: str) -> list[str]:
+    return [
+        headers[name].removeprefix(here)
+        for name in ("location", "hx-redirect", "hx-location", "hx-push-url")
+        if name in headers
+    ]
 
 
 def cached(path: str, kind: str) -> tuple[str, ...]:
@@ -85,7 +90,7 @@ class Validated:
         async def look(message: Any) -> None:
             if message["type"] == "http.response.start":
                 headers = Headers(raw=list(message.get("headers", [])))
-                self.wrong += objections(scope["path"], message["status"], headers)
+                self.wrong += objections(scope, message["status"], headers)
             await send(message)
 
         await self.app(scope, receive, look)

@@ -22,7 +22,7 @@ PARAMETERS: Mapping[str, str] = {
     "/drawings/{id}": "/drawings/{drawing}",
     "/datasets/{name}": "/datasets/mnist",
     "/labs/{name}": f"/labs/{LAB}",
-    "/layers/{index}": "/layers/1",
+    "/layers/{index}": "/layers/0",
     "/watches/{watch}": "/watches/w",
     "/{page}/sets/{kind}.svg": "/plane/sets/circle.svg",
     "/{page}/": "/plane/",
@@ -36,6 +36,9 @@ QUERIES: Mapping[str, str] = {
     "/labs/backpropagation/weight": "run={run}",
 }
 """What a route that is read needs beside its path."""
+
+OF_IMAGES = frozenset({"/api/runs/{id}/examples", "/runs/{run_id}/trainer"})
+"""Routes that are for runs on digits; all others do with points, which are quicker."""
 
 MOUNTS: Mapping[str, str] = {"/static": "/static/css/base.css"}
 
