@@ -82,6 +82,13 @@ class RunDataset(Answer):
     digest: str | None = Field(default=None, description="When it changes, the points are others.")
 
 
+class Waiting(Answer):
+    """A place in the line of runs that wait to be trained."""
+
+    position: int = Field(description="1 is the next.")
+    seconds: float | None = Field(description="How long it may take, by how long others waited; null: not known yet.")
+
+
 class Run(Answer):
     """What it is made of, as it was created, and how it stands."""
 
@@ -94,7 +101,11 @@ class Run(Answer):
     epoch: float
     seconds: float = Field(description="Training time; pauses are not counted.")
     created: str
-    owner: str
+    owner: str = Field(description="Who may steer it; “local”, where there is no class, is whoever reaches this server.")
+    kind: Literal["run", "lab"] = Field(description="A lab's runs are in no list, and go when there are many.")
+    shared: bool = Field(description="Whether others of the class may look at it.")
+    named: bool = Field(description="Whether somebody chose its name; such a run is never deleted unasked.")
+    waiting: Waiting | None = Field(description="While it is queued: where it stands in the line for a place.")
     version: str = Field(description="Differs where what the run is made of does; a change can name it as `expected`.")
     generation: int = Field(description="Counts resets and restores; points of another generation are not this run's.")
     metrics: Measurements

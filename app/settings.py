@@ -1,7 +1,7 @@
 """Where the server listens, where it keeps things, and every limit it holds: the one place for each of these numbers.
 
 The limits are shown at `GET /api/limits` and on the page `/limits`, each with the sentence that stands beside it here.
-Arguments come first, then the environment (`NABLA_HOST`, `NABLA_PORT`, `NABLA_DATA`, `NABLA_WORKERS`), then defaults.
+Arguments come first, then the environment (`NABLA_HOST`, `NABLA_PORT`, `NABLA_DATA`, `NABLA_WORKERS`, `NABLA_CLASS`, `NABLA_CLUSTER`), then defaults.
 """
 
 from __future__ import annotations
@@ -60,7 +60,12 @@ class Limits:
         float, doc("Seconds that a run trains until somebody has to say again that it should go on.")
     ] = 3_600.0
     memory_bytes: Annotated[int, doc("Bytes of memory that all open runs may need together, by estimate.")] = 4 * 2**30
-    runs_live: Annotated[int, doc("Runs that are training, paused or waiting at the same time.")] = 300
+    runs_live: Annotated[int, doc("Runs that are open at the same time: training, or looked at.")] = 600
+    runs_waiting: Annotated[int, doc("Runs that wait in line while all places are taken.")] = 600
+    runs_per_visitor: Annotated[int, doc("Runs of one visitor of a class that train or wait at the same time.")] = 50
+    unwatched_seconds: Annotated[
+        float, doc("Seconds after which a run without an end rests in a class when nobody looks at it.")
+    ] = 120.0
     runs_stored: Annotated[int, doc("Runs that are kept; delete one to make room.")] = 2_000
     lab_runs: Annotated[
         int, doc("Of them those that labs have made; the oldest go when nobody looks at them, and are made anew.")
@@ -125,6 +130,8 @@ class Settings:
     further_ports: int = 0  # tried in turn when `port` is taken: none where a port was asked for
     data: Path = field(default_factory=default_data_folder)
     workers: int | None = None  # as many as cores
+    class_mode: bool = False  # every visitor owns what is theirs, and a lecturer sees all
+    cluster: str | None = None  # address of a Ray cluster, in the place of workers of this machine
     allowed_hosts: frozenset[str] = frozenset()  # names beside localhost and `host` under which browsers may call
     limits: Limits = field(default_factory=Limits)
 
@@ -138,10 +145,14 @@ class Settings:
         )
         parser.add_argument("--data", type=Path, help=f"folder for runs and checkpoints ({default_data_folder()})")
         parser.add_argument("--workers", type=int, help="processes that train (as many as there are cores)")
+        parser.add_argument(
+            "--class", dest="class_mode", action="store_true", help="for a class: visitors join, and own what they make"
+        )
+        parser.add_argument("--cluster", metavar="ADDRESS", help="train on a Ray cluster (local: start one here)")
         parser.add_argument("--version", action="version", version=f"Nabla {__version__}")
         given = parser.parse_args(arguments)
         try:
-            return cls.chosen(environment, host=given.host, port=given.port, data=given.data, workers=given.workers)
+            return cls.chosen(environment, **{key: value for key, value in vars(given).items() if value is not None})
         except SettingsError as error:
             parser.exit(2, f"{error}\n")
 
@@ -154,6 +165,8 @@ class Settings:
         port: int | None = None,
         data: Path | None = None,
         workers: int | None = None,
+        class_mode: bool = False,
+        cluster: str | None = None,
     ) -> Settings:
         """Arguments first, then the environment, then the defaults. Raises SettingsError with a line to print."""
         if port is None and (text := environment.get("NABLA_PORT")):
@@ -175,6 +188,8 @@ class Settings:
             further_ports=further_ports,
             data=data.expanduser() if data is not None else default_data_folder(),
             workers=workers,
+            class_mode=class_mode or environment.get("NABLA_CLASS", "") not in ("", "0"),
+            cluster=cluster or environment.get("NABLA_CLUSTER") or None,
             allowed_hosts=frozenset(name.strip().lower() for name in names.split(",") if name.strip()),
         )
 

@@ -54,6 +54,10 @@ def describe(stored: StoredRun, spec: RunSpec) -> dict[str, Any]:
         "metrics": dict.fromkeys(METRICS) | stored.snapshot["metrics"],  # older ones lack some
         "created": stored.created,
         "owner": stored.owner,
+        "kind": stored.kind,
+        "shared": stored.shared,
+        "named": stored.named,
+        "waiting": None,
         "generation": stored.generation,
         "links": links(stored.id),
     }
@@ -110,9 +114,8 @@ def digest(spec: PointsSpec) -> str:
 
 
 def version(spec: RunSpec) -> str:
-    """Twelve characters that differ where what a run is made of does; what it is called is no part of that."""
-    values = {name: value for name, value in values_of(spec).items() if name != "name"}
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+    """Twelve characters that differ where what a run is made of, or its name, does."""
+    return hashlib.sha256(json.dumps(values_of(spec), sort_keys=True).encode()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=SPECS_KEPT)
@@ -153,6 +156,9 @@ def to_store(run: dict[str, Any], spec: RunSpec) -> StoredRun:
         sentence=run["sentence"],
         generation=run["generation"],
         snapshot={name: run[name] for name in SNAPSHOT},
+        kind=run["kind"],
+        shared=run["shared"],
+        named=run["named"],
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
 from typing import Any
 
 from app.channel import Channel
@@ -23,7 +25,8 @@ class HeldWatch:
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A run in memory. `touched` orders the runs by when somebody last wanted something of them.
+    """A run in memory. `touched` orders the runs by when somebody last wanted something of them, and `touch_written` is when
+    that was last written down; `seen_at` is when somebody last looked (monotonic seconds).
 
     Whoever changes what the run is made of holds `changing`, so that nobody's change is made of what another's just replaced.
     `wish` is the state that a queued run will have; `deaths` counts the workers that ended over it, one after the other,
@@ -34,6 +37,8 @@ class Held:
     channel: Channel
     wish: str = "running"
     touched: int = 0
+    touch_written: float = -inf
+    seen_at: float = field(default_factory=monotonic)
     commands: int = 0
     deaths: int = 0
     restored_at: int = 0
@@ -45,6 +50,10 @@ class Held:
     @property
     def id(self) -> str:
         return str(self.channel.run["id"])
+
+    @property
+    def owner(self) -> str:
+        return str(self.channel.run["owner"])
 
     @property
     def state(self) -> str:

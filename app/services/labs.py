@@ -25,7 +25,7 @@ AT_ONCE = 1_000
 """Updates of one command; a longer path is walked in several."""
 ATTEMPTS = 10
 MOST_ASKED = 5_000
-ENDED = frozenset({"finished", "diverged"})
+ENDED = frozenset({"finished", "time-limit", "diverged"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Labs:
         ids: dict[str, str] = {}
         try:
             for name, spec in wanted.items():
-                ids[name] = str((await self._runs.create(spec, state="paused", owner="lab"))["id"])
+                ids[name] = str((await self._runs.create(spec, state="paused", kind="lab"))["id"])
             await asyncio.gather(*map(self.walk, ids.values(), steps))
             runs = await self.look(lab, settings, ids, whole=True)
             figures = await self.figures(lab, settings, runs)
@@ -126,7 +126,7 @@ class Labs:
         if command == "open" and id is not None and self._runs.is_followed(id):
             run = None  # a tab was duplicated: two that steer one run would set it back in turns
         if run is None or id is None:
-            run = await self._runs.create(spec, state="paused", owner="lab")
+            run = await self._runs.create(spec, state="paused", kind="lab")
             id = str(run["id"])
             if lab.speed is not None:
                 await self._runs.change(id, RunChanges(updates_per_second=lab.speed))

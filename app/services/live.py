@@ -10,23 +10,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
+from time import monotonic
 from typing import Any
 
+from app.asking import HOST, asking
 from app.channel import Channel
-from app.errors import Busy, Conflict, Internal, NotFound, Problem, Unprocessable
+from app.errors import Busy, Conflict, Forbidden, Internal, NoSuchRun, Problem, Unprocessable
 from app.services.description import describe, describe_spec, to_store
 from app.services.held import RUNNING, Held
+from app.services.waiting import Line
 from app.settings import Limits
 from app.store import checkpoints, metrics, runs
 from app.store.database import Database, DatabaseClosedError
 from app.store.runs import StoredRun
 from app.wire.points import Points
 from app.workers.messages import (
+    Change,
     Changed,
     Command,
     Drawn,
+    Gone,
     Lend,
     Notification,
     NotSaved,
@@ -40,6 +47,7 @@ from app.workers.messages import (
 )
 from app.workers.pool import Death, Pool, PoolBusyError, PoolClosingError, RefusedError, WorkerDiedError
 from app.workers.states import SENTENCES
+from engine.shapes import estimate_bytes
 from engine.specs import RunSpec
 from engine.validation import read_run_spec
 
@@ -49,13 +57,30 @@ DEATHS_IN_A_ROW = 3
 HAS_TWO_CORES = (os.cpu_count() or 1) > 1
 SPARE_CHANNELS = 50
 """Runs without a home whose points stay in memory, for those who look at them again."""
+PLACE_SECONDS = 5.0
+"""How long whoever wants something of a run waits for its place; the run itself goes on waiting."""
+LINE_SECONDS = 0.5
+TOUCH_SECONDS = 600.0
+"""When somebody last wanted something of a run is written down no more often than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a run takes up in the workers; `size` is its memory in bytes, by estimate."""
+
+    owner: str
+    size: int
 
 
 class LiveRuns:
     """Between the pool, the store and the channels, which do not know each other."""
 
-    def __init__(self, pool: Pool, store: Database, limits: Limits) -> None:
-        self._pool, self._store, self._limits = pool, store, limits
+    def __init__(self, pool: Pool, store: Database, limits: Limits, *, in_class: bool = False) -> None:
+        self._pool, self._store, self._limits, self._in_class = pool, store, limits, in_class
+        self._places: dict[str, Place] = {}
+        self._line = Line()
+        self._line_handle: asyncio.TimerHandle | None = None
+        self._making_room = False
         self._held: dict[str, Held] = {}
         self._touches = 0
         self._lone: Held | None = None
@@ -69,6 +94,8 @@ class LiveRuns:
             # Whoever watched may have seen points that never reached the disk, so the points count anew.
             held = await self._hold(replace(stored, generation=stored.generation + 1))
             self.in_background(self._reopen(held))
+        if self._in_class:
+            self.in_background(self._rest_unwatched())
 
     async def close(self) -> None:
         self.end_streams("The server is stopping.")
@@ -91,16 +118,42 @@ class LiveRuns:
     # ---- Holding -------------------------------------------------------------------------------------------------------------
 
     async def find(self, id: str) -> Held:
-        """The run, from memory or from the disk. Raises NotFound."""
+        """The run, from memory or from the disk, for one who may see it. Raises NoSuchRun, for another's private one too."""
         held = self._held.get(id)
         if held is None:
             stored = await self._store.call(runs.find, id)
             if stored is None:
-                raise NotFound("There is no such run. It may have been deleted.", code="no_such_run")
+                raise NoSuchRun
             held = await self._hold(stored)
+        if not asking.get().may_see(held.owner, held.channel.run["shared"]):
+            raise NoSuchRun
+        self._touch(held)
+        return held
+
+    async def find_any(self, id: str) -> Held:
+        """For the server's own work, whoever's request it is done in. Raises NoSuchRun."""
+        token = asking.set(HOST)
+        try:
+            return await self.find(id)
+        finally:
+            asking.reset(token)
+
+    async def find_own(self, id: str) -> Held:
+        """The run, for one who wants to steer it. Raises NoSuchRun, or Forbidden for another's that is only shared."""
+        held = await self.find(id)
+        if not asking.get().may_steer(held.owner):
+            raise Forbidden(
+                "This run belongs to somebody else: it can be looked at, but not steered. Make one like it of your own.",
+                code="not_yours",
+            )
+        return held
+
+    def _touch(self, held: Held) -> None:
         self._touches += 1
         held.touched = self._touches
-        return held
+        if (now := monotonic()) - held.touch_written > TOUCH_SECONDS:
+            held.touch_written = now
+            self._post(runs.touch, held.id, utc_now())
 
     async def _hold(self, stored: StoredRun) -> Held:
         points = await self._store.call(metrics.read, stored.id)
@@ -121,9 +174,13 @@ class LiveRuns:
     def drop(self, held: Held) -> None:
         """The run is deleted: its streams end."""
         self._held.pop(held.id, None)
-        self._pool.forget(held.id)
+        self._line.leave(held.id)
+        self._vacate(held.id)
         held.channel.close("The run was deleted.")
         self._share_cores()
+
+    def running_of(self, person: str) -> int:
+        return sum(held.state in RUNNING and held.owner == person for held in self._held.values())
 
     @property
     def running(self) -> int:
@@ -165,7 +222,11 @@ class LiveRuns:
         """The worker's answer, with the run opened first if it has no home. Raises Problems."""
         held.commands += 1
         try:
-            await self.open(held)
+            try:
+                async with asyncio.timeout(PLACE_SECONDS if held.id in self._line else None):
+                    await self.open(held)
+            except TimeoutError:
+                raise Busy(f"{held.channel.run['sentence']} Until then nothing else can be asked of it.") from None
             return await self.command(command)
         finally:
             held.commands -= 1
@@ -174,26 +235,29 @@ class LiveRuns:
         """Make sure that the run lives in a worker; several who want this at once wait for the same opening."""
         if self._pool.is_settled(held.id) and held.opening is None:
             return
-        if held.opening is None:
-            held.opening = asyncio.create_task(self._open(held, fresh=fresh))
-            held.opening.add_done_callback(heard)
-        await asyncio.shield(held.opening)
+        await asyncio.shield(held.opening or self.begin(held, fresh=fresh))
+
+    def begin(self, held: Held, *, fresh: bool = False) -> asyncio.Task[None]:
+        """Open the run, also where it has a place already but does not live there yet."""
+        held.opening = asyncio.create_task(self._open(held, fresh=fresh))
+        held.opening.add_done_callback(heard)
+        return held.opening
 
     async def _open(self, held: Held, *, fresh: bool) -> None:
         state = held.wish if held.state == "queued" else held.state
         sentence = SENTENCES.get(state, held.channel.run["sentence"])
         try:
-            await self.make_room()
-            self._pool.settle(held.id)
+            if not self._pool.is_settled(held.id):
+                await self._take_place(held)
             pace = held.channel.run["updates_per_second"]
             await self.command(
                 Open(
-                    run=held.id, spec=held.spec, state=state, sentence=sentence, updates_per_second=pace, fresh=fresh
+                    run=held.id, spec=held.spec, state=state, sentence=sentence, updates_per_second=pace, fresh=fresh, owner=held.owner
                 )
             )
         except Problem as problem:
             if not isinstance(problem, Busy):
-                self._pool.forget(held.id)
+                self._vacate(held.id)
                 self._interrupt(held, problem.detail)
             raise
         finally:
@@ -207,23 +271,140 @@ class LiveRuns:
         held.channel.run |= {"state": "paused", "sentence": SENTENCES["paused"]}
         await self.open(held, fresh=True)
 
-    async def make_room(self) -> None:
-        """Put away the run that was wanted least lately, if all places are taken. Raises Busy when all are in use."""
-        if len(self._pool.settled) < self._limits.runs_live:
-            return
-        homes = [held for id in self._pool.settled if (held := self._held.get(id)) is not None]
-        idle = [held for held in homes if self._is_unwanted(held)]
-        if not idle:
+    # ---- Places --------------------------------------------------------------------------------------------------------------
+
+    def reserve(self, id: str, owner: str, spec: RunSpec) -> asyncio.Future[None]:
+        """A place for a new run, or a ticket of the line; done when it has the place. Raises Busy when the line is full."""
+        if len(self._line) >= self._limits.runs_waiting:
             raise Busy(
-                f"All {self._limits.runs_live} places for runs are in use. Stop or delete one, or try again later.",
+                f"All {self._limits.runs_live:,} places for runs are taken, and {len(self._line):,} more wait for one. "
+                "Try again later.",
                 retry_after=30,
                 code="too_many_live_runs",
             )
-        oldest = min(idle, key=lambda held: held.touched)
+        ticket = self._line.draw(id, owner, memory_of(spec))
+        self._serve_line()
+        return ticket.called
+
+    def give_back(self, id: str) -> None:
+        """A place or a ticket that is not needed after all."""
+        self._line.leave(id)
+        self._vacate(id)
+
+    async def place_soon(self, id: str, owner: str, spec: RunSpec) -> None:
+        """A place for one who waits for it now. Raises Busy when there is none for some seconds."""
+        called = self.reserve(id, owner, spec)
         try:
-            await self.command(Release(run=oldest.id))
+            async with asyncio.timeout(PLACE_SECONDS):
+                await called
+        except TimeoutError:
+            self.give_back(id)
+            raise Busy(
+                "All places for runs are in use. Stop or delete one, or try again later.",
+                retry_after=30,
+                code="too_many_live_runs",
+            ) from None
+
+    async def _take_place(self, held: Held) -> None:
+        """Wait in line, if need be, and say so where the run was to train."""
+        called = self.reserve(held.id, held.owner, held.spec)
+        if not called.done():
+            if held.state == "running":
+                held.wish = "running"
+                held.channel.run["state"] = "queued"
+            self._tell_position(held, len(self._line))
+            await called
+        held.channel.run["waiting"] = None
+        if held.state == "queued":
+            held.channel.run["sentence"] = SENTENCES["queued"]
+
+    def _serve_line(self) -> None:
+        """Give places to those who are next, as long as there are any; else make one, or look again a little later."""
+        while self._line:
+            ticket = self._line.in_order(Counter(place.owner for place in self._places.values()))[0]
+            if not self._fits(ticket.size):
+                if not self._making_room:
+                    self.in_background(self._make_room())
+                break
+            self._pool.settle(ticket.run, ticket.owner)
+            self._places[ticket.run] = Place(ticket.owner, ticket.size)
+            self._line.call(ticket, monotonic())
+        if self._line and self._line_handle is None and self.closing is None:
+            self._line_handle = asyncio.get_running_loop().call_later(LINE_SECONDS, self._look_at_line)
+
+    def _look_at_line(self) -> None:
+        self._line_handle = None
+        self._serve_line()
+        order = self._line.in_order(Counter(place.owner for place in self._places.values()))
+        for position, ticket in enumerate(order, 1):
+            if (held := self._held.get(ticket.run)) is not None:
+                self._tell_position(held, position)
+
+    def _tell_position(self, held: Held, position: int) -> None:
+        if held.state != "queued":
+            return
+        seconds = self._line.seconds(position)
+        waiting = {"position": position, "seconds": None if seconds is None else rounded(seconds)}
+        if waiting != held.channel.run["waiting"]:
+            estimate = "" if seconds is None else f", in about {duration(rounded(seconds))}"
+            sentence = f"It waits for a place: number {position:,} in line{estimate}."
+            held.channel.status({"waiting": waiting, "sentence": sentence})
+
+    def _fits(self, size: int) -> bool:
+        """Whether there is a place, and memory; a run alone always fits, for its own limit was checked."""
+        taken = sum(place.size for place in self._places.values())
+        return not self._places or (
+            len(self._places) < self._limits.runs_live and taken + size <= self._limits.memory_bytes
+        )
+
+    async def _make_room(self) -> None:
+        """Put away the run that was wanted least lately, if there is one that nobody needs now."""
+        self._making_room = True
+        try:
+            idle = [
+                held for id in self._places if (held := self._held.get(id)) is not None and self._is_unwanted(held)
+            ]
+            if idle:
+                oldest = min(idle, key=lambda held: held.touched)
+                held_back = oldest.commands
+                oldest.commands += 1  # so that nobody else puts it away, too
+                try:
+                    await self.command(Release(run=oldest.id))
+                except Problem as problem:
+                    log.warning("run %s could not be put away: %s", oldest.id, problem.detail)
+                finally:
+                    oldest.commands = held_back
+                    self._vacate(oldest.id, serve=False)
         finally:
-            self._pool.forget(oldest.id)
+            self._making_room = False
+        if idle:
+            self._serve_line()
+
+    def _vacate(self, id: str, *, serve: bool = True) -> None:
+        self._pool.forget(id)
+        self._places.pop(id, None)
+        if serve and self._line and self.closing is None:
+            self._serve_line()
+
+    async def _rest_unwatched(self) -> None:
+        """In a class a run without an end does not go on for ever when nobody looks at it."""
+        while True:
+            await asyncio.sleep(min(5.0, self._limits.unwatched_seconds))
+            now = monotonic()
+            for held in list(self._held.values()):
+                if held.channel.readers or held.watches or held.commands or held.state != "running":
+                    held.seen_at = now
+                elif now - held.seen_at > self._limits.unwatched_seconds and endless(held.spec):
+                    held.seen_at = now
+                    self.in_background(self.rest(held))
+
+    async def rest(self, held: Held) -> None:
+        try:
+            await self.ask(held, Change(run=held.id, values={}, state="paused"))
+        except Problem as problem:
+            log.info("run %s, which nobody follows, could not be paused: %s", held.id, problem.detail)
+
+    # ---- Commands to workers -------------------------------------------------------------------------------------------------
 
     async def command(self, command: Command) -> Any:
         """The answer of the worker where the run lives, its refusals as Problems."""
@@ -283,6 +464,8 @@ class LiveRuns:
                 held.unsaved = True
                 log.warning("run %s: %s", held.id, message)
                 channel.status({"sentence": f"{message} Training goes on in memory and saves again as soon as it can."})
+            case Gone():
+                self._vacate(held.id)
             case Drawn(watch=watch, view=view, event=event):
                 channel.draw(watch, view, event)
 
@@ -304,9 +487,13 @@ class LiveRuns:
                     held.deaths = 0
                     held.channel.status({"state": "worker-crashed", "sentence": sentence})
                     self._persist(held)
+                    self._vacate(id)
                     continue
             if held.state in RUNNING or any(watch.streams for watch in held.watches.values()):
-                self.in_background(self._reopen(held))
+                self._pool.settle(id, held.owner)  # its place stays its own
+                self.begin(held)
+            else:
+                self._vacate(id)
 
     async def _reopen(self, held: Held) -> None:
         try:
@@ -317,6 +504,10 @@ class LiveRuns:
     def _interrupt(self, held: Held, why: str) -> None:
         sentence = f"{why} Run it on to try once more, or reset it to train from the beginning."
         held.channel.status({"state": "interrupted", "sentence": sentence})
+        self._persist(held)
+
+    def persist(self, held: Held) -> None:
+        """What is known of the run now goes to the disk."""
         self._persist(held)
 
     def _persist(self, held: Held) -> None:
@@ -357,6 +548,8 @@ def problem_of(error: RefusedError) -> Problem:
             return Unprocessable(refusal.message, code="impossible_input")
         case "dataset":
             return Problem(503, "dataset_unavailable", "The dataset is not there", refusal.message)
+        case "memory":
+            return Busy(refusal.message, retry_after=30, code="out_of_memory")
         case "disk":
             return Problem(503, "disk_unavailable", "The disk took nothing", refusal.message)
         case _:
@@ -365,3 +558,25 @@ def problem_of(error: RefusedError) -> Problem:
 
 def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=256)
+def memory_of(spec: RunSpec) -> int:
+    """Bytes that a run may need while it trains, by the engine's estimate, which is never too low."""
+    return estimate_bytes(spec.network, spec.dataset.input_shape, spec.batch_size)
+
+
+def endless(spec: RunSpec) -> bool:
+    """Whether a run trains until somebody stops it."""
+    stop = spec.stop
+    return stop.steps is None and stop.epochs is None and stop.seconds is None
+
+
+def rounded(seconds: float) -> int:
+    """As exact as such a guess can be."""
+    unit = 5 if seconds < 60 else 60
+    return max(unit, round(seconds / unit) * unit)
+
+
+def duration(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"

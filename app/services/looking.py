@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
+from app.asking import asking
 from app.channel import ROWS_PER_EVENT
 from app.errors import Conflict, NotFound, Unprocessable
 from app.services.description import describe_layers, values_of
@@ -46,7 +47,7 @@ class LookingAtRuns:
 
     async def compute(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         """What the function answers in a worker, beside the runs."""
-        return await self._live.command(Compute(function=function, arguments=arguments))
+        return await self._live.command(Compute(function=function, arguments=arguments, owner=asking.get().person))
 
     async def metrics(self, id: str) -> Json:
         """All points as columns, assembled piece by piece so that nobody has to wait for a long history."""

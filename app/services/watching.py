@@ -12,7 +12,7 @@ from app.errors import Busy, Problem
 from app.services.held import Held, HeldWatch
 from app.services.live import LiveRuns
 from app.settings import Limits
-from app.workers.messages import Change, EndWatch, SetWatch
+from app.workers.messages import EndWatch, SetWatch
 from app.workers.pool import Pool, PoolBusyError
 
 log = logging.getLogger(__name__)
@@ -90,11 +90,5 @@ class Watching:
         """The page is gone. A lab's run that nobody follows any more rests; the lab goes on with it when it is opened."""
         held.watches.pop(name, None)
         unseen = not held.watches and not held.channel.readers
-        if unseen and held.channel.run["owner"] == "lab" and held.state == "running" and not self._live.closing:
-            self._live.in_background(self._pause(held))
-
-    async def _pause(self, held: Held) -> None:
-        try:
-            await self._live.ask(held, Change(run=held.id, values={}, state="paused"))
-        except Problem as problem:
-            log.info("run %s, which nobody follows, could not be paused: %s", held.id, problem.detail)
+        if unseen and held.channel.run["kind"] == "lab" and held.state == "running" and not self._live.closing:
+            self._live.in_background(self._live.rest(held))

@@ -69,4 +69,25 @@ CREATE TABLE drawings (
 CREATE INDEX drawings_of_visitor ON drawings (visitor, number);
 """
 
-MIGRATIONS: tuple[str, ...] = (RUNS, TEST_LOSS, SOLVED, DRAWINGS)
+OWNERS = """
+ALTER TABLE runs ADD COLUMN kind TEXT NOT NULL DEFAULT 'run';      -- or 'lab': made by a lab, and in no list
+ALTER TABLE runs ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;     -- the others of a class may look at it
+ALTER TABLE runs ADD COLUMN named INTEGER NOT NULL DEFAULT 0;      -- somebody chose its name: it is never deleted unasked
+ALTER TABLE runs ADD COLUMN touched TEXT NOT NULL DEFAULT '';      -- when somebody last wanted something of it
+UPDATE runs SET kind = 'lab', owner = 'local' WHERE owner = 'lab';
+UPDATE runs SET touched = created;
+CREATE INDEX runs_of_owner ON runs (owner, number);
+CREATE TABLE people (
+    person TEXT PRIMARY KEY,                   -- the public name of somebody who has joined the class
+    nickname TEXT NOT NULL,
+    token TEXT NOT NULL UNIQUE,                -- digest of the token for programs
+    joined TEXT NOT NULL,
+    seen TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE class (
+    key TEXT PRIMARY KEY,                      -- the join code and the lecturer's token
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (RUNS, TEST_LOSS, SOLVED, DRAWINGS, OWNERS)

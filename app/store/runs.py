@@ -21,16 +21,21 @@ class StoredRun:
     sentence: str
     generation: int
     snapshot: dict[str, Any]
+    kind: str = "run"
+    shared: bool = False
+    named: bool = False
+    touched: str = ""
     number: int = 0
 
 
-FIELDS = "number, id, created, owner, spec, state, sentence, generation, snapshot"
+FIELDS = "number, id, created, owner, spec, state, sentence, generation, snapshot, kind, shared, named, touched"
 
 
 def insert(connection: sqlite3.Connection, run: StoredRun) -> int:
     """The number of the new row."""
     cursor = connection.execute(
-        "INSERT INTO runs (id, created, owner, spec, state, sentence, generation, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (id, created, owner, spec, state, sentence, generation, snapshot, kind, shared, named, touched) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             run.id,
             run.created,
@@ -40,6 +45,10 @@ def insert(connection: sqlite3.Connection, run: StoredRun) -> int:
             run.sentence,
             run.generation,
             json.dumps(run.snapshot),
+            run.kind,
+            run.shared,
+            run.named,
+            run.touched or run.created,
         ),
     )
     assert cursor.lastrowid is not None
@@ -49,9 +58,23 @@ def insert(connection: sqlite3.Connection, run: StoredRun) -> int:
 def update(connection: sqlite3.Connection, run: StoredRun) -> None:
     """Everything that changes in the life of a run."""
     connection.execute(
-        "UPDATE runs SET spec = ?, state = ?, sentence = ?, generation = ?, snapshot = ? WHERE id = ?",
-        (json.dumps(run.spec), run.state, run.sentence, run.generation, json.dumps(run.snapshot), run.id),
+        "UPDATE runs SET spec = ?, state = ?, sentence = ?, generation = ?, snapshot = ?, shared = ?, named = ? WHERE id = ?",
+        (
+            json.dumps(run.spec),
+            run.state,
+            run.sentence,
+            run.generation,
+            json.dumps(run.snapshot),
+            run.shared,
+            run.named,
+            run.id,
+        ),
     )
+
+
+def touch(connection: sqlite3.Connection, id: str, when: str) -> None:
+    """Somebody wanted something of the run (UTC, ISO 8601)."""
+    connection.execute("UPDATE runs SET touched = ? WHERE id = ?", (when, id))
 
 
 def delete(connection: sqlite3.Connection, id: str) -> None:
@@ -64,17 +87,24 @@ def find(connection: sqlite3.Connection, id: str) -> StoredRun | None:
     return next(rows, None)
 
 
-def newest(connection: sqlite3.Connection, limit: int, before: int | None) -> list[StoredRun]:
-    """Newest first, those of labs left out; `before` is the number of the last row of the page before."""
-    if before is None:
-        return list(read(connection, "WHERE owner != 'lab' ORDER BY number DESC LIMIT ?", (limit,)))
-    return list(read(connection, "WHERE owner != 'lab' AND number < ? ORDER BY number DESC LIMIT ?", (before, limit)))
+def newest(
+    connection: sqlite3.Connection, limit: int, before: int | None, owner: str | None = None, shared: bool = False
+) -> list[StoredRun]:
+    """Newest first, those of labs left out; `before` is the number of the last row of the page before.
+
+    `owner`: whose, or None for everybody's. `shared`: only those that others may look at.
+    """
+    condition = "WHERE kind = 'run' AND (? IS NULL OR owner = ?) AND shared >= ? AND (? IS NULL OR number < ?)"
+    values = (owner, owner, shared, before, before, limit)
+    return list(read(connection, f"{condition} ORDER BY number DESC LIMIT ?", values))
 
 
-def newest_of(connection: sqlite3.Connection, dataset: str) -> StoredRun | None:
-    """The newest run on such a dataset (its spec's tag) that is no lab's."""
-    condition = "WHERE owner != 'lab' AND json_extract(spec, '$.dataset.name') = ? ORDER BY number DESC LIMIT 1"
-    return next(read(connection, condition, (dataset,)), None)
+def newest_of(connection: sqlite3.Connection, dataset: str, owner: str) -> StoredRun | None:
+    """Somebody's newest run on such a dataset (its spec's tag) that is no lab's."""
+    condition = (
+        "WHERE kind = 'run' AND owner = ? AND json_extract(spec, '$.dataset.name') = ? ORDER BY number DESC LIMIT 1"
+    )
+    return next(read(connection, condition, (owner, dataset)), None)
 
 
 def unfinished(connection: sqlite3.Connection) -> list[StoredRun]:
@@ -82,9 +112,9 @@ def unfinished(connection: sqlite3.Connection) -> list[StoredRun]:
     return list(read(connection, "WHERE state IN ('queued', 'running') ORDER BY number", ()))
 
 
-def beyond(connection: sqlite3.Connection, owner: str, keep: int) -> list[str]:
-    """Ids of an owner's runs but the newest `keep`, oldest first."""
-    rows = connection.execute("SELECT id FROM runs WHERE owner = ? ORDER BY number DESC LIMIT -1 OFFSET ?", (owner, keep))
+def beyond(connection: sqlite3.Connection, kind: str, keep: int) -> list[str]:
+    """Ids of all runs of a kind but the newest `keep`, oldest first."""
+    rows = connection.execute("SELECT id FROM runs WHERE kind = ? ORDER BY number DESC LIMIT -1 OFFSET ?", (kind, keep))
     return [id for (id,) in reversed(rows.fetchall())]
 
 
@@ -94,9 +124,8 @@ def count(connection: sqlite3.Connection) -> int:
 
 
 def read(connection: sqlite3.Connection, condition: str, values: tuple[Any, ...]) -> Iterator[StoredRun]:
-    for number, id, created, owner, spec, state, sentence, generation, snapshot in connection.execute(
-        f"SELECT {FIELDS} FROM runs {condition}", values
-    ):
+    for row in connection.execute(f"SELECT {FIELDS} FROM runs {condition}", values):
+        number, id, created, owner, spec, state, sentence, generation, snapshot, kind, shared, named, touched = row
         yield StoredRun(
             number=number,
             id=id,
@@ -107,6 +136,10 @@ def read(connection: sqlite3.Connection, condition: str, values: tuple[Any, ...]
             sentence=sentence,
             generation=generation,
             snapshot=json.loads(snapshot),
+            kind=kind,
+            shared=bool(shared),
+            named=bool(named),
+            touched=touched,
         )
 
 

@@ -85,7 +85,7 @@ class RunsDouble(Runs):
         return {"status": "ok", "version": __version__, "workers": 0, "runs": len(self.runs), "notice": None}
 
     async def create(
-        self, spec: RunSpec, *, state: str = "running", idempotency_key: str | None = None, owner: str = "local"  # noqa: ARG002
+        self, spec: RunSpec, *, state: str = "running", idempotency_key: str | None = None, kind: str = "run", named: bool = False  # noqa: ARG002
     ) -> dict[str, Any]:
         if idempotency_key in self.keys:
             return self.runs[self.keys[idempotency_key or ""]]
@@ -103,6 +103,10 @@ class RunsDouble(Runs):
             "seconds": 0.0,
             "created": "2026-01-01T00:00:00Z",
             "owner": "local",
+            "kind": "run",
+            "shared": False,
+            "named": False,
+            "waiting": None,
             "generation": 1,
             "version": "0123456789ab",
             "metrics": dict.fromkeys(MEASURED),
