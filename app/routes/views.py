@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from app.templating import environment
-from app.workers.states import MAY_BECOME, STEPPABLE
+from app.workers.states import ACCIDENTS, MAY_BECOME, STEPPABLE
 
 WORDS = {
     "queued": "Waiting",
@@ -16,11 +16,12 @@ WORDS = {
     "paused": "Paused",
     "stopped": "Stopped",
     "finished": "Finished",
+    "time-limit": "Time is up",
     "diverged": "Diverged",
     "interrupted": "Interrupted",
+    "out-of-memory": "Out of memory",
     "worker-crashed": "Stopped by a fault",
 }
-ACCIDENTS = frozenset({"diverged", "interrupted", "worker-crashed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def _reason(state: str) -> str:
         "running": "Pause it to take single updates.",
         "stopped": "It was stopped for good. Reset it to train from the beginning.",
         "finished": "It has finished. Train on, then pause, to take single updates.",
+        "time-limit": "It has trained for as long as it may unasked. Train on, then pause, to take single updates.",
     }.get(state, "Train on or reset it first.")
 
 

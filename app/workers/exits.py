@@ -8,6 +8,9 @@ from typing import Literal
 
 Cause = Literal["signal", "exit", "hang"]
 
+OUT_OF_MEMORY = 112
+"""The exit code of a worker that had no memory left for its own affairs."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerExit:
@@ -31,6 +34,8 @@ def classify(code: int | None, *, hung: bool) -> WorkerExit:
         else:
             why = "something outside of this program ended it"
         return WorkerExit(code, "signal", f"The worker was ended by {name}: {why}.")
+    if code == OUT_OF_MEMORY:
+        return WorkerExit(code, "exit", "The worker had no memory left.")
     return WorkerExit(code, "exit", f"The worker ended by itself with exit code {code}.")
 
 

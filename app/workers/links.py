@@ -19,7 +19,7 @@ from typing import Any
 
 from app.workers.exits import WorkerExit, classify
 from app.workers.messages import Request, Shutdown
-from app.workers.process import ONE_THREAD, Pulse, main
+from app.workers.process import ONE_THREAD, Bounds, Pulse, main
 
 
 class Ended:
@@ -81,7 +81,7 @@ class ProcessLink(Link):
     One thread reads its pipe; another writes, so that the loop never waits for a worker that is not reading.
     """
 
-    def __init__(self, slot: int, folder: Path) -> None:
+    def __init__(self, slot: int, folder: Path, bounds: Bounds) -> None:
         super().__init__(slot)
         os.environ.update(ONE_THREAD)  # the worker inherits it; the server itself has no use for more
         context = multiprocessing.get_context("spawn")
@@ -89,7 +89,7 @@ class ProcessLink(Link):
         self.pulse = context.RawValue(Pulse)
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
-            target=main, args=(theirs, self.pulse, os.getpid(), folder), name=f"worker-{slot}", daemon=True
+            target=main, args=(theirs, self.pulse, os.getpid(), folder, bounds), name=f"worker-{slot}", daemon=True
         )
         self.process.start()
         theirs.close()

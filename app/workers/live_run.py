@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 from math import ceil, inf
 from time import monotonic, perf_counter, thread_time
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from app.workers.messages import (
     Answer,
@@ -29,6 +28,7 @@ from app.workers.recorder import PortionRecorder, Recorder
 from app.workers.refusals import ConflictError, refusal_for
 from app.workers.saves import Saves
 from app.workers.states import MAY_BECOME, SENTENCES, STEPPABLE, refusal
+from app.workers.tasks import Asked, Task
 from app.workers.watches import Watches
 from engine.datasets.base import Dataset
 from engine.errors import DivergedError, EngineError, FormatError, ShapeError
@@ -50,15 +50,25 @@ DISK_RETRY_SECONDS = 30.0
 TOGETHER_SECONDS = 0.002
 """Processor time of the updates that are made at once, so that commands and other runs need not wait."""
 
-Task: TypeAlias = Generator[None, None, Any]
-"""Work in portions of a few milliseconds; what it returns is the answer."""
-
 
 class LiveRun:
-    """Driven by the scheduler: `work()` does a few milliseconds of what there is to do, `after_slice()` tells of it."""
+    """Driven by the scheduler: `work()` does a few milliseconds of what there is to do, `after_slice()` tells of it.
 
-    def __init__(self, id: str, trainer: Trainer, saves: Saves, send: Callable[[Notification], None]) -> None:
+    After `run_seconds` of training without a word from anybody it rests.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        trainer: Trainer,
+        saves: Saves,
+        send: Callable[[Notification], None],
+        *,
+        owner: str = "local",
+        run_seconds: float = inf,
+    ) -> None:
         self.id = id
+        self.owner = owner
         self.trainer = trainer
         self.recorder = new_recorder(trainer)
         self.saves = saves
@@ -67,8 +77,9 @@ class LiveRun:
         self.sentence = SENTENCES["paused"]
         self.evaluations: dict[Split, EvaluationResult] = {}
         self._send = send
+        self._run_seconds = run_seconds
         self._diverged: dict[str, Any] | None = None
-        self._tasks: deque[tuple[int, Task]] = deque()
+        self._tasks: list[Asked] = []
         self._watches = Watches(lambda watch, view, frame: send(Drawn(id, watch, view, frame)))
         self._flushed = monotonic()
         self._saved_step: int | None = None
@@ -104,17 +115,17 @@ class LiveRun:
             return 0.0
         return self.pace.pause(monotonic()) if self.state == "running" else inf
 
-    def work(self) -> None:
-        """One portion of a task, and some updates if the run is running and they are due."""
+    def work(self, seconds: float = inf) -> None:
+        """One portion of a task, and some updates if the run is running and they are due: no more of them than take `seconds`, or one."""
         if self._tasks:
-            self._work_on_task()
+            self.work_on_task()
         if self.state == "running" and self.pace.pause(monotonic()) == 0:
-            self._train()
+            self._train(seconds)
 
-    def _train(self) -> None:
+    def _train(self, seconds: float) -> None:
         if self._is_time_to_save() and self._is_healthy():
             self.save()
-        count = self.pace.take(monotonic(), self._updates_at_once())
+        count = self.pace.take(monotonic(), self._updates_at_once(seconds))
         started, cost = perf_counter(), thread_time()
         try:
             result = self.trainer.advance(count)
@@ -127,11 +138,14 @@ class LiveRun:
             self.recorder.note_single_step(self.trainer, result)
         if ends := self.reached():
             self._finish(ends)
+        elif self.recorder.seconds - self.recorder.heard >= self._run_seconds:
+            self._come_to_its_limit()
 
-    def _updates_at_once(self) -> int:
+    def _updates_at_once(self, seconds: float) -> int:
         """As many as take little time, but none beyond the next point of the curve or the end of the run."""
         trainer, stop = self.trainer, self.trainer.spec.stop
-        count = min(self._together, self.recorder.updates_until_point(trainer.steps))
+        few = self._together if seconds >= TOGETHER_SECONDS else int(self._together * seconds / TOGETHER_SECONDS)
+        count = min(few, self.recorder.updates_until_point(trainer.steps))
         if stop.steps is not None:
             count = min(count, stop.steps - trainer.steps)
         if stop.epochs is not None:
@@ -156,28 +170,34 @@ class LiveRun:
                 log.warning("run %s trains on one core: %s", self.id, error)
 
     def add_task(self, number: int, task: Task) -> None:
-        self._tasks.append((number, task))
+        self._tasks.append(Asked(number, task))
 
-    def _work_on_task(self) -> None:
-        """A portion of the first; then it is the next one's turn, so that a single update waits for no evaluation."""
-        number, task = self._tasks[0]
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for something that may be short."""
+        return any(asked.is_urgent for asked in self._tasks)
+
+    def work_on_task(self) -> None:
+        """A portion of the one that has had the least time, so that a single update waits for no evaluation."""
+        asked = min(self._tasks, key=lambda asked: asked.spent)
+        started = thread_time()
         try:
-            next(task)
+            next(asked.task)
         except StopIteration as end:
-            self._tasks.popleft()
+            self._tasks.remove(asked)
             self.flush()
-            self._send(Answer(number, end.value))
+            self._send(Answer(asked.number, end.value))
         except EngineError as error:
-            self._tasks.popleft()
-            self._send(refusal_for(number, error, self.state))
-        else:
-            self._tasks.rotate(-1)
+            self._tasks.remove(asked)
+            self._send(refusal_for(asked.number, error, self.state))
+        finally:
+            asked.spent += thread_time() - started
 
     def drop_tasks(self, why: str) -> None:
-        while self._tasks:
-            number, task = self._tasks.popleft()
-            task.close()
-            self._send(Refusal(number, "conflict", why, state=self.state))
+        tasks, self._tasks = self._tasks, []
+        for asked in tasks:
+            asked.task.close()
+            self._send(Refusal(asked.number, "conflict", why, state=self.state))
 
     def single_steps(self, count: int, step: Callable[[], StepResult] | None = None) -> Task:
         """Exactly `count` updates, whatever the stop says; `step` makes one, as the trainer itself would."""
@@ -215,10 +235,11 @@ class LiveRun:
         if pace is not self.pace:
             self.pace = pace
             self.flush()
+        self.recorder.heard = self.recorder.seconds
         if state == "running" and self.state != "running":
             self._run_on()
         elif state is not None and state != self.state:
-            self._stand_still(state)
+            self._stand_still(state, SENTENCES[state])
 
     def adopt(self, spec: RunSpec) -> None:
         """The live hyperparameters of `spec`."""
@@ -239,6 +260,8 @@ class LiveRun:
         if self.state == "diverged":
             self._diverged = None
             self._send(Restored(self.id, self.snapshot()))
+        if self.state == "time-limit":
+            self._save_at = self.recorder.seconds  # one that is restored must not come to its limit again at once
         if ends := self.reached():
             self.recorder.begin_patience()
             self.trainer.change(stop=extended(self.trainer.spec.stop, ends))
@@ -247,9 +270,9 @@ class LiveRun:
         self.enter("running", SENTENCES["running"])
         self.tell()
 
-    def _stand_still(self, state: str) -> None:
-        self.enter(state, SENTENCES[state])
+    def _stand_still(self, state: str, sentence: str) -> None:
         self.recorder.rest()
+        self.enter(state, sentence)
         self.save()
         self.tell()
         self.draw_all()
@@ -258,14 +281,17 @@ class LiveRun:
         reason = " and ".join(REASONS[name] for name in ends)
         accuracy, judged = self.recorder.accuracy, self.trainer.spec.judged
         measured = "" if accuracy is None else f", {accuracy:.1%} right on the {judged} examples"
-        self.recorder.rest()
-        self.enter(
+        self._stand_still(
             "finished",
             f"Finished after {self.trainer.epoch:.4g} epochs: {reason}{measured}. Run it on for as much again, or reset it.",
         )
-        self.save()
-        self.tell()
-        self.draw_all()
+
+    def _come_to_its_limit(self) -> None:
+        self._stand_still(
+            "time-limit",
+            f"It has trained for {in_words(self._run_seconds)} without a word from anybody, which is the limit. "
+            "Its weights are kept: run it on for as long again, or reset it.",
+        )
 
     def _diverge(self, error: DivergedError) -> None:
         """The curve stays as it is, for that is what there is to see; the weights go back to the last good ones."""
@@ -329,6 +355,7 @@ class LiveRun:
         self._use_cores()
         self.evaluations.clear()
         if kept:
+            self.recorder.heard = self.recorder.seconds
             self.recorder.begin_patience()
             self.recorder.note_change(trainer)
         else:
@@ -362,6 +389,7 @@ class LiveRun:
             else:
                 weights[change.unit, change.input] = change.value
         self.evaluations.clear()
+        self.recorder.heard = self.recorder.seconds
         self.recorder.note_change(self.trainer)
         self._save_at = self.recorder.seconds  # what was set by hand follows from nothing else
         if self.state != "running":
@@ -450,6 +478,10 @@ def new_recorder(trainer: Trainer) -> Recorder:
     recorder = PointRecorder() if few else PortionRecorder()
     recorder.note_change(trainer)
     return recorder
+
+
+def in_words(seconds: float) -> str:
+    return f"{seconds / 60:.4g} minutes" if seconds >= 120 else f"{seconds:.4g} seconds"
 
 
 def fitting(count: int, seconds: float) -> int:

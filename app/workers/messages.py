@@ -331,6 +331,13 @@ class NotSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """The run went wrong and was let go of, as it may be in the middle of an update; it goes on from its last checkpoint."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
 class Drawn:
     """One frame of one view for one watch: a whole event of the stream."""
 
@@ -350,7 +357,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A request that was not carried out: `kind` is conflict, spec, format, input, dataset, disk or fault."""
+    """A request that was not carried out: `kind` is conflict, spec, format, input, dataset, disk, memory or fault."""
 
     number: int
     kind: str
@@ -360,4 +367,6 @@ class Refusal:
     state: str | None = None
 
 
-Notification: TypeAlias = Ready | Progress | Status | Changed | Restored | Saved | NotSaved | Drawn | Answer | Refusal
+Notification: TypeAlias = (
+    Ready | Progress | Status | Changed | Restored | Saved | NotSaved | Gone | Drawn | Answer | Refusal
+)

@@ -8,8 +8,9 @@ import numpy as np
 
 from app.wire.arrays import pack, significant
 from app.workers.frames import numbers
-from app.workers.live_run import LiveRun, Task
+from app.workers.live_run import LiveRun
 from app.workers.recorder import finite
+from app.workers.tasks import Task
 from engine.arrays import Array
 from engine.datasets.points import PointExamples
 from engine.layers import Layer, make_layer

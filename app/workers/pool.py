@@ -22,6 +22,7 @@ from app.workers.exits import WorkerExit
 from app.workers.handover import Handover
 from app.workers.links import Ended, Link, ProcessLink
 from app.workers.messages import Answer, Command, Compute, Notification, Ready, Refusal, Request, Shutdown
+from app.workers.process import Bounds
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Pool:
         """Where checkpoints go; the store may choose another before `start`."""
         self._hang_seconds = hang_seconds
         self._answer_seconds = settings.limits.command_timeout
+        self._bounds = Bounds(settings.limits.run_seconds, settings.limits.memory_bytes)
         self._numbers = itertools.count(1)
         self._homes: dict[str, int] = {}
         self._owners: dict[str, str] = {}
@@ -202,7 +204,7 @@ class Pool:
     # ---- Life and death ------------------------------------------------------------------------------------------------------
 
     def _spawn(self, slot: int) -> Link:
-        worker = ProcessLink(slot, self.folder)
+        worker = ProcessLink(slot, self.folder, self._bounds)
         worker.begin(Handover(self._loop, partial(self._received, worker)).put)
         return worker
 

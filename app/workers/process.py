@@ -12,9 +12,12 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
+
+from app.workers.exits import OUT_OF_MEMORY
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """To stand in the environment before NumPy is imported: there are as many workers as cores already."""
@@ -32,10 +35,19 @@ class Pulse(ctypes.Structure):
     _fields_ = (("beat", ctypes.c_uint64), ("allowance", ctypes.c_double), ("run", ctypes.c_char * 32))
 
 
-def main(connection: Connection, pulse: Pulse, server: int, folder: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A run trains for `run_seconds` until somebody says again that it should; all open runs together need `memory_bytes`."""
+
+    run_seconds: float
+    memory_bytes: int
+
+
+def main(connection: Connection, pulse: Pulse, server: int, folder: Path, bounds: Bounds) -> None:
     """`server` is the process id of who started this worker, `folder` where its checkpoints go."""
     behave(server)
     # Only now: importing NumPy takes a while, in which the server could die unnoticed.
+    from app.workers import memory
     from app.workers.scheduler import Scheduler
 
     inbox: SimpleQueue[object] = SimpleQueue()
@@ -46,7 +58,11 @@ def main(connection: Connection, pulse: Pulse, server: int, folder: Path) -> Non
         with mouth:
             connection.send(notification)
 
-    Scheduler(inbox, send, pulse, folder).run()
+    memory.limit(bounds.memory_bytes)
+    try:
+        Scheduler(inbox, send, pulse, folder, bounds).run()
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
     os._exit(0)  # all is saved and told; taking hundreds of networks apart would make the server wait for seconds
 
 
@@ -62,9 +78,14 @@ def behave(server: int) -> None:
 
 
 def listen(connection: Connection, inbox: SimpleQueue[object]) -> None:
-    """Commands into the inbox; when the pipe is closed the server is gone, and nothing is left to work for."""
+    """Commands into the inbox; when the pipe is closed the server is gone, and nothing is left to work for.
+
+    A worker never goes on deaf: whatever else ends this thread ends the worker, too.
+    """
     try:
         while True:
             inbox.put(connection.recv())
-    except (EOFError, OSError):
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    finally:
         os._exit(1)

@@ -10,9 +10,10 @@ import numpy as np
 from app.wire.arrays import nested, pack_image, unpack_ink
 from app.wire.arrays import numbers as listed
 from app.workers.frames import find_example, numbers, top_classes
-from app.workers.live_run import LiveRun, Task
+from app.workers.live_run import LiveRun
 from app.workers.messages import Boundary, Evaluate, ListExamples, Look, Predict, ReadLayer
 from app.workers.recorder import finite
+from app.workers.tasks import Task
 from engine.arrays import Array
 from engine.datasets.base import LabelledImages
 from engine.datasets.points import PointDataset

@@ -145,11 +145,12 @@ class Recorder(ABC):
     """Fed with every update; collects points until `take` hands them over.
 
     `seconds` is the time this run has trained; `accuracy` and `loss` are the last of the split by which the run is
-    judged, `unimproved` counts its measurements since the lowest loss.
+    judged, `unimproved` counts its measurements since the lowest loss, `heard` is when somebody last steered the run.
     """
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.heard = 0.0
         self.unimproved = 0
         self.accuracy: float | None = None
         self.loss: float | None = None
@@ -218,6 +219,7 @@ class Recorder(ABC):
         """All that later points depend on, as JSON values. Points not yet taken are not part of it."""
         return {
             "seconds": self.seconds,
+            "heard": self.heard,
             "unimproved": self.unimproved,
             "accuracy": self.accuracy,
             "loss": self.loss,
@@ -228,7 +230,8 @@ class Recorder(ABC):
     def go_on(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.seconds, self.unimproved = state["seconds"], state["unimproved"]
-        self.accuracy, self.loss = state.get("accuracy"), state.get("loss")  # older files do not have them
+        self.heard = state.get("heard", self.seconds)  # older files do not have it, nor these
+        self.accuracy, self.loss = state.get("accuracy"), state.get("loss")
         self._best = math.inf if state["best"] is None else state["best"]
         self.latest |= state["latest"]
         self.rest()

@@ -17,17 +17,20 @@ KINDS: tuple[tuple[type[Exception], str], ...] = (
     (ShapeError, "input"),
     (DatasetError, "dataset"),
     (OSError, "disk"),
+    (MemoryError, "memory"),
 )
 
 
 def refusal_for(number: int, error: Exception, state: str | None) -> Refusal:
-    """`state` is the run's present one; what is neither an EngineError nor the disk's is a fault of the program."""
+    """`state` is the run's present one; what is neither an EngineError nor the machine's is a fault of the program."""
     kind = next((kind for type_, kind in KINDS if isinstance(error, type_)), "fault")
     match kind:
         case "fault":
             message = type(error).__name__
         case "disk":
             message = f"It could not be saved: {getattr(error, 'strerror', None) or 'the disk fails'}. Make room and try again."
+        case "memory":
+            message = "There is not enough memory for this now. Stop or delete a run and try again."
         case _:
             message = str(error)
     return Refusal(

@@ -1,115 +1,145 @@
-"""The worker's main loop: one slice of a few milliseconds for each busy run in turn, commands between the slices.
+"""The worker's main loop: fair turns of a few milliseconds for all that trains, and what a person waits for before them.
 
-A slice ends early when a command arrives, so a prediction or a pause is served between two updates. The pulse tells the
-server which run is being worked on, and how long that may take.
+Turns are shared out by owner (app.workers.turns). A turn ends early when a command arrives, so a prediction or a pause
+is served between two updates. So is the beginning of every task; one that takes long goes on in the ordinary turns of
+its run. What comes first gets half of the time at most, and each owner a tenth, as long as anybody else wants something:
+neither can starve the other. The pulse tells the server which run is being worked on, and how long that may take.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from time import monotonic, perf_counter
-from typing import Any
+from time import monotonic, thread_time
 
-from app.workers import files, readings
+from app.workers.desk import Desk
 from app.workers.errand import Errand
-from app.workers.live_run import LiveRun, fits
+from app.workers.live_run import LiveRun
 from app.workers.messages import (
     Answer,
-    Boundary,
-    Change,
     Command,
     Compute,
     Discard,
-    EndWatch,
-    Evaluate,
-    Export,
     Import,
-    Lend,
-    ListExamples,
-    Look,
-    Narrate,
     Notification,
     Open,
-    Predict,
-    ReadLayer,
     Ready,
     Release,
     Request,
-    Reset,
-    Respec,
-    Restored,
-    SetWatch,
-    SetWeights,
     Shutdown,
-    Step,
 )
-from app.workers.narration import narrated
-from app.workers.pace import Pace
-from app.workers.process import Pulse
-from app.workers.refusals import ConflictError, refusal_for
-from app.workers.saves import Saves
-from app.workers.states import SENTENCES
-from engine.datasets.base import Dataset, ImageDataset
-from engine.datasets.mnist import load_mnist
-from engine.datasets.points import points_dataset
-from engine.datasets.transactions import Transactions
-from engine.specs import MnistSpec, RunSpec, TransactionsSpec
+from app.workers.process import Bounds, Pulse
+from app.workers.refusals import refusal_for
+from app.workers.turns import Credit, Line, Turn, Turns
 from engine.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
-SLICE_SECONDS = 0.03
 IDLE_SECONDS = 1.0
+PORTION_SECONDS = 0.01
+"""Of a task that comes first, before anything else is looked at."""
+AHEAD_SECONDS, MOST_AHEAD = 0.03, 0.1
+"""So much more than the ordinary turns may that have which comes first; and so much of it is remembered."""
 USUAL_ALLOWANCE = 10.0
 SLOWEST_MULTIPLY_ADDS = 5e7
 """A second, on a machine far slower than any: how long one update may take before the worker counts as hung."""
-
-
-NEXT_STEP = "Run it on from the last saved state, or reset it."
 START_ALLOWANCE = 30.0
 """Seconds for one command: opening or saving the largest run."""
 SAVES_AT_ONCE = 8
+
+FAULT = "Training was interrupted by a fault of the program ({}). Run it on from the last saved state, or reset it."
+NO_MEMORY = (
+    "There was not enough memory to train this run on, so it was stopped; all others go on. "
+    "Stop or delete another run and run it on from its last saved state, or make its network smaller."
+)
 
 
 class Scheduler:
     """`inbox` holds requests as they arrive, `send` passes notifications on, from any thread."""
 
     def __init__(
-        self, inbox: SimpleQueue[object], send: Callable[[Notification], None], pulse: Pulse, folder: Path
+        self,
+        inbox: SimpleQueue[object],
+        send: Callable[[Notification], None],
+        pulse: Pulse,
+        folder: Path,
+        bounds: Bounds,
     ) -> None:
-        self._inbox, self._send, self._pulse, self._folder = inbox, send, pulse, folder
-        self._runs: dict[str, LiveRun] = {}
-        self._turns: list[LiveRun | Errand] = []
-        self._errands: list[Errand] = []
-        self._images: ImageDataset | None = None
+        self._inbox, self._send, self._pulse = inbox, send, pulse
+        self.desk = Desk(send, folder, bounds)
+        self._owners: dict[str, str] = {}
+        self._asked: dict[str, deque[Request]] = {}
+        self._urgent: dict[str, str] = {}  # ids, and whose they are
+        self._turns, self._first, self._credit = Turns(), Line(), Credit()
+        self._ahead = 0.0
 
     def run(self) -> None:
-        """Until a Shutdown arrives."""
+        """Until a Shutdown arrives, and all that was asked before it is done."""
         self._send(Ready())
-        while True:
+        while not self._sort_in(0.0):
             self._beat("")
-            if not self._turns:
-                self._turns = [*(run for run in self._runs.values() if run.busy), *self._errands]
-            message = self._next_message(wait=0.0 if self._turns else self._rest())
-            if isinstance(message, Shutdown):
-                self._save_all()
-                return
-            if isinstance(message, Request):
-                self._serve(message)
-            elif self._turns:
-                turn = self._turns.pop(0)
-                if isinstance(turn, Errand):
-                    self._go_on_with(turn)
+            asking = self._asked.keys() | set(self._urgent.values())
+            if asking and (hasty := self._hasty(asking)):
+                self._serve_first(hasty)
+            elif wanting := self._wanting():
+                alone = len(wanting.keys() | asking) == 1
+                if alone and self._asked:  # it is their own training that waits
+                    self._serve_first(asking)
                 else:
-                    self._give_slice(turn)
+                    self._give(self._turns.next(wanting), wanting)
+            elif asking:
+                self._serve_first(asking)
+            elif self._sort_in(self._rest()):
+                break
+        for asked in self._asked.values():
+            while asked:
+                self._serve(asked.popleft())
+        self._save_all()
+
+    def _hasty(self, asking: set[str]) -> list[str]:
+        """Those who are served before all ordinary turns."""
+        now = monotonic()
+        return [] if self._is_ahead else [owner for owner in asking if self._credit.left(owner, now) > 0]
+
+    @property
+    def _is_ahead(self) -> bool:
+        return self._ahead >= AHEAD_SECONDS
+
+    def _wanting(self) -> dict[str, dict[str, LiveRun | Errand]]:
+        """All that has something to do, by owner and id."""
+        wanting: dict[str, dict[str, LiveRun | Errand]] = {}
+        for run in self.desk.runs.values():
+            if run.busy:
+                wanting.setdefault(run.owner, {})[run.id] = run
+        for errand in self.desk.errands.values():
+            wanting.setdefault(errand.owner, {})[errand.id] = errand
+        return wanting
 
     def _rest(self) -> float:
         """Seconds until the next run has something to do; a sign of life comes sooner than the server misses one."""
-        return min([IDLE_SECONDS, *(run.rest() for run in self._runs.values())])
+        return min([IDLE_SECONDS, *(run.rest() for run in self.desk.runs.values())])
+
+    def _beat(self, run: str, allowance: float = USUAL_ALLOWANCE) -> None:
+        self._pulse.run = run.encode()
+        self._pulse.allowance = allowance
+        self._pulse.beat += 1
+
+    # ---- What comes in -----------------------------------------------------------------------------------------------------
+
+    def _sort_in(self, wait: float) -> bool:
+        """What has arrived, each to the end of its owner's queue; wait so long if there is nothing yet. Whether it is the end."""
+        message = self._next_message(wait)
+        while message is not None:
+            if isinstance(message, Shutdown):
+                return True
+            if isinstance(message, Request):
+                self._asked.setdefault(self._owner(message.command), deque()).append(message)
+            message = self._next_message(0.0)
+        return False
 
     def _next_message(self, wait: float) -> object | None:
         try:
@@ -117,49 +147,98 @@ class Scheduler:
         except Empty:
             return None
 
-    def _beat(self, run: str, allowance: float = USUAL_ALLOWANCE) -> None:
-        self._pulse.run = run.encode()
-        self._pulse.allowance = allowance
-        self._pulse.beat += 1
+    def _owner(self, command: Command) -> str:
+        """Whose a command is: its run's, whoever has asked."""
+        match command:
+            case Open() | Import():
+                self._owners[command.run] = command.owner
+                return command.owner
+            case Compute():
+                return command.owner
+        return self._owners.get(command.run, "")
 
-    # ---- Slices ------------------------------------------------------------------------------------------------------------
+    # ---- Turns ---------------------------------------------------------------------------------------------------------------
 
-    def _give_slice(self, run: LiveRun) -> None:
-        if self._runs.get(run.id) is not run:
-            return
-        allowance = allowed_seconds(run.trainer)
-        end = monotonic() + SLICE_SECONDS
+    def _give(self, turn: Turn, wanting: dict[str, dict[str, LiveRun | Errand]]) -> None:
+        """An ordinary turn, for as long as nothing comes in that goes first."""
+        member = wanting[turn.owner][turn.member]
+        started, end = thread_time(), monotonic() + turn.seconds
+        if isinstance(member, Errand):
+            self._go_on_with(member, end)
+        else:
+            self._work_on(member, lambda: self._train(member, turn.seconds, end))
+        spent = thread_time() - started
+        self._turns.charge(turn, spent)
+        self._ahead = max(0.0, self._ahead - spent)
+
+    def _serve_first(self, owners: set[str] | list[str]) -> None:
+        """One command of the owner who has had the least of this, or else a portion of a task."""
+        owner, started = self._first.next(owners), thread_time()
+        if owner in self._asked:
+            request = self._asked[owner].popleft()
+            if not self._asked[owner]:
+                del self._asked[owner]
+            self._serve(request)
+        else:
+            self._hurry(next(id for id, whose in self._urgent.items() if whose == owner))
+        spent = thread_time() - started
+        self._first.charge(owner, spent)
+        self._credit.spend(owner, monotonic(), spent)
+        self._ahead = min(MOST_AHEAD, self._ahead + spent)
+
+    def _hurry(self, id: str) -> None:
+        """A portion of what somebody waits for; then it is the last of these, or none of them any more if it takes long."""
+        owner, member, end = self._urgent.pop(id), self.desk.find(id), monotonic() + PORTION_SECONDS
+        if isinstance(member, Errand):
+            self._go_on_with(member, end)
+        elif (run := member) is not None:
+            self._work_on(run, lambda: self._work_on_tasks(run, end))
+        if (member := self.desk.find(id)) is not None and member.is_urgent:
+            self._urgent[id] = owner
+
+    def _work_on(self, run: LiveRun, work: Callable[[], None]) -> None:
+        """What goes wrong in one run stops that run; the others go on."""
         try:
-            while run.busy and self._inbox.empty():
-                self._beat(run.id, allowance)
-                run.work()
-                if monotonic() >= end:
-                    break
+            work()
             run.after_slice()
+        except MemoryError:
+            log.error("run %s ran out of memory", run.id)
+            self.desk.abandon(run, "out-of-memory", NO_MEMORY)
         except Exception as error:
-            self._give_up(run, error)
+            log.error("run %s failed", run.id, exc_info=error)
+            self.desk.abandon(run, "interrupted", FAULT.format(type(error).__name__))
 
-    def _go_on_with(self, errand: Errand) -> None:
-        """One portion of it; when it is done, or cannot be done, whoever asked is told."""
+    def _train(self, run: LiveRun, seconds: float, end: float) -> None:
+        allowance = allowed_seconds(run.trainer)
+        while run.busy:
+            self._beat(run.id, allowance)
+            run.work(seconds)
+            if self._is_time_up(end):
+                break
+
+    def _work_on_tasks(self, run: LiveRun, end: float) -> None:
+        allowance = allowed_seconds(run.trainer)
+        while run.is_urgent:
+            self._beat(run.id, allowance)
+            run.work_on_task()
+            if self._is_time_up(end):
+                break
+
+    def _is_time_up(self, end: float) -> bool:
+        return monotonic() >= end or (not self._inbox.empty() and not self._is_ahead)
+
+    def _go_on_with(self, errand: Errand, end: float) -> None:
+        """A portion of it; when it is done, or cannot be done, whoever asked is told."""
         self._beat("", START_ALLOWANCE)
-        message = errand.go_on(until=monotonic() + SLICE_SECONDS, interrupted=lambda: not self._inbox.empty())
+        message = errand.go_on(interrupted=lambda: self._is_time_up(end))
         if message is not None:
-            self._errands.remove(errand)
+            del self.desk.errands[errand.id]
             self._send(message)
-
-    def _give_up(self, run: LiveRun, error: Exception) -> None:
-        """A fault of the program in one run stops that run; the others go on."""
-        log.error("run %s failed", run.id, exc_info=error)
-        run.drop_tasks("The run was interrupted.")
-        run.enter(
-            "interrupted", f"Training was interrupted by a fault of the program ({type(error).__name__}). {NEXT_STEP}"
-        )
-        run.tell()
 
     def _save_all(self) -> None:
         """A save is mostly waiting for the disk, so several wait at once."""
         with ThreadPoolExecutor(SAVES_AT_ONCE) as threads:
-            for saved in [threads.submit(say_farewell, run) for run in self._runs.values()]:
+            for saved in [threads.submit(say_farewell, run) for run in self.desk.runs.values()]:
                 saved.result()
 
     # ---- Commands ------------------------------------------------------------------------------------------------------------
@@ -169,127 +248,22 @@ class Scheduler:
         command, number = request.command, request.number
         self._beat(command.run, START_ALLOWANCE)
         try:
-            finished, value = self._carry_out(number, command)
+            outcome = self.desk.carry_out(request)
         except Exception as error:
-            run = self._runs.get(command.run)
+            run = self.desk.runs.get(command.run)
             refusal = refusal_for(number, error, None if run is None else run.state)
             if refusal.kind == "fault":
                 log.error("a command failed", exc_info=error)
             self._beat("")
             self._send(refusal)
+            return
+        self._beat("")
+        if isinstance(outcome, Answer):
+            self._send(outcome)
         else:
-            self._beat("")
-            if finished:
-                self._send(Answer(number, value))
-
-    def _carry_out(self, number: int, command: Command) -> tuple[bool, Any]:
-        """Whether it is done, and with what answer; a task is answered when it ends."""
-        match command:
-            case Open():
-                self._open(command)
-                return True, None
-            case Import():
-                return True, self._import(command)
-            case Discard():
-                if (gone := self._runs.pop(command.run, None)) is not None:
-                    gone.lend(False)
-                    gone.drop_tasks("The run was deleted.")
-                Saves(self._folder / command.run).remove()
-                return True, None
-            case Compute(function=function, arguments=arguments):
-                self._errands.append(Errand(number, function, arguments))
-                return False, None
-        if command.run not in self._runs:
-            raise ConflictError("The run is being put away; ask again.")
-        run = self._runs[command.run]
-        match command:
-            case Release():
-                run.lend(False)
-                run.drop_tasks("The run was put away.")
-                run.save()
-                run.flush()
-                del self._runs[command.run]
-            case Change(values=values, state=state):
-                run.change(values, state)
-            case Respec(spec=spec, keep=keep):
-                same = run.trainer.spec.dataset == spec.dataset
-                run.respec(spec, run.trainer.dataset if same else self._dataset(spec), keep)
-            case SetWeights(index=index, changes=changes):
-                run.set_weights(index, changes)
-            case Reset(seed=seed):
-                run.reset(seed)
-            case Step(count=count):
-                run.add_task(number, run.single_steps(count))
-                return False, None
-            case Narrate():
-                run.add_task(number, narrated(run))
-                return False, None
-            case Evaluate():
-                run.add_task(number, readings.evaluate(run, command))
-                return False, None
-            case ListExamples():
-                run.add_task(number, readings.list_examples(run, command))
-                return False, None
-            case Predict():
-                return True, readings.predict(run, command)
-            case ReadLayer():
-                return True, readings.read_layer(run, command)
-            case Boundary():
-                return True, readings.boundary(run, command)
-            case Look():
-                run.add_task(number, readings.look(run, command))
-                return False, None
-            case Export(format=format):
-                return True, files.export(run.trainer.state(), format)
-            case SetWatch(watch=watch, value=value):
-                run.set_watch(watch, value)
-            case Lend(yes=yes):
-                run.lend(yes)
-            case EndWatch(watch=watch):
-                run.end_watch(watch)
-        return True, None
-
-    def _open(self, command: Open) -> None:
-        """Raises FormatError when there is a checkpoint that cannot be read."""
-        saves = Saves(self._folder / command.run)
-        if command.fresh:
-            saves.remove_progress()
-        saved = saves.read()
-        if saved is not None and not fits(saved[0].spec, command.spec):
-            saved = None  # it is of what the run was before
-        trainer = Trainer(command.spec, self._dataset(command.spec), clock=perf_counter)
-        run = LiveRun(command.run, trainer, saves, self._send)
-        if saved is not None:
-            run.go_to(*saved)
-            run.adopt(command.spec)
-        run.pace = Pace(command.updates_per_second)
-        run.enter(command.state, command.sentence)
-        self._runs[command.run] = run
-        self._send(Restored(run.id, run.snapshot()))
-        if saved is None:
-            run.save()
-
-    def _import(self, command: Import) -> Any:
-        state = files.read(command.body, command.filename)
-        trainer = Trainer(state.spec, self._dataset(state.spec), clock=perf_counter)
-        trainer.restore(state)
-        saves = Saves(self._folder / command.run)
-        saves.keep_beginning(state)
-        run = LiveRun(command.run, trainer, saves, self._send)
-        run.enter("paused", SENTENCES["paused"])
-        self._runs[command.run] = run
-        run.save()
-        return state.spec, run.snapshot()
-
-    def _dataset(self, spec: RunSpec) -> Dataset:
-        """What a run learns from; the pictures are read once for all runs."""
-        if isinstance(spec.dataset, TransactionsSpec):
-            return Transactions(spec.dataset)
-        if not isinstance(spec.dataset, MnistSpec):
-            return points_dataset(spec.dataset)
-        if self._images is None:
-            self._images = load_mnist()
-        return self._images
+            self._urgent[outcome] = self._owner(command)
+        if isinstance(command, Release | Discard):
+            self._owners.pop(command.run, None)
 
 
 def say_farewell(run: LiveRun) -> None:

@@ -1,7 +1,8 @@
 """The life of a run: which state may follow which, and what each says to the person.
 
 queued -> running <-> paused -> stopped
-              `--> finished, diverged, interrupted, worker-crashed --> running again
+              |--> finished, time-limit --> running again
+              `--> diverged, interrupted, out-of-memory, worker-crashed --> running again
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+ACCIDENTS = frozenset({"diverged", "interrupted", "out-of-memory", "worker-crashed"})
+"""How a run may end that nobody asked for."""
+
 MAY_BECOME: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "running": frozenset({"running", "paused", "finished", "diverged", "interrupted", "worker-crashed"}),
+        "running": frozenset({"running", "paused", "finished", "time-limit", *ACCIDENTS}),
         "paused": frozenset({"running", "paused"}),
-        "stopped": frozenset({"running", "paused", "stopped", "diverged", "interrupted", "worker-crashed"}),
+        "stopped": frozenset({"running", "paused", "stopped", "time-limit", *ACCIDENTS}),
     }
 )
 """A state that can be asked for -> the states from which it can be reached. Asking for the present one is no error."""
@@ -31,6 +35,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
 """What the plain states say; the others tell their own story where they arise."""
 
 
+IN_WORDS = {"time-limit": "at its time limit", "out-of-memory": "out of memory"}
+
+
 def refusal(wish: str, state: str) -> str:
     """Why a run in `state` cannot do what is wished, with what to do."""
     advice = {
@@ -38,7 +45,9 @@ def refusal(wish: str, state: str) -> str:
         "stopped": "Reset it, or start a new run.",
         "finished": "Run it on, or reset it.",
         "diverged": "Lower the learning rate and run it on, or reset it.",
+        "time-limit": "Run it on for as long again, or reset it.",
         "interrupted": "Run it on, or reset it.",
+        "out-of-memory": "Stop another run and run it on, or reset it.",
         "worker-crashed": "Run it on to try once more, or reset it.",
     }.get(state, "Try again in a moment.")
-    return f"{wish} is not possible while the run is {state}. {advice}"
+    return f"{wish} is not possible while the run is {IN_WORDS.get(state, state)}. {advice}"

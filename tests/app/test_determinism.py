@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.wire.points import COLUMNS, Points, no_points
+from app.workers.desk import Desk
 from app.workers.live_run import LiveRun
 from app.workers.messages import (
     Answer,
@@ -30,7 +31,6 @@ from app.workers.messages import (
     Step,
 )
 from app.workers.saves import Saves
-from app.workers.scheduler import Scheduler
 from engine.formats import native
 from engine.specs import (
     Adam,
@@ -96,12 +96,12 @@ class Stage:
             else:
                 self.asked += [(self.bench.ask(command), command) for command in self.meddle()]
 
-        def give_up(_: Scheduler, __: LiveRun, error: Exception) -> None:
-            raise error
+        def abandon(_: Desk, __: LiveRun, ___: str, sentence: str) -> None:
+            raise AssertionError(sentence)
 
         monkeypatch.setattr(LiveRun, "after_slice", slice_ends)
-        monkeypatch.setattr(Scheduler, "_give_up", give_up)
-        monkeypatch.setattr("app.workers.scheduler.SLICE_SECONDS", slice_seconds)
+        monkeypatch.setattr(Desk, "abandon", abandon)
+        monkeypatch.setattr("app.workers.turns.LONGEST_SECONDS", slice_seconds)
 
     def run(self, spec: RunSpec = RUN) -> tuple[bytes, Points]:
         """The whole state at the end, and the curves."""
@@ -115,7 +115,7 @@ class Stage:
                 for column in COLUMNS:
                     points[column] += heard.points[column]
         points["seconds"] = []
-        saved = Saves(self.bench.scheduler._folder / "a").read()
+        saved = Saves(self.bench.folder / "a").read()
         assert saved is not None
         assert saved[0].steps == STEPS
         return native.dump(saved[0]), points

@@ -36,7 +36,7 @@ from app.workers.messages import (
     Status,
     Step,
 )
-from app.workers.process import Pulse
+from app.workers.process import Bounds, Pulse
 from app.workers.scheduler import Scheduler, allowed_seconds
 from engine.datasets.mnist import load_mnist
 from engine.formats import native
@@ -44,6 +44,7 @@ from engine.specs import Conv2D, Dense, PlaneSpec
 from engine.trainer import Trainer, fresh_state
 from tests.app.small_runs import Stage, of_points, small
 
+BOUNDS = Bounds(run_seconds=3_600.0, memory_bytes=2**30)
 BATCH = [[[0.5] * 12] * 12]
 
 
@@ -51,10 +52,11 @@ class Bench:
     """A scheduler in this thread, with its inbox filled beforehand and its notifications in a list."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.inbox: SimpleQueue[object] = SimpleQueue()
         self.sent: list[Notification] = []
         self.pulse = Pulse()
-        self.scheduler = Scheduler(self.inbox, self.send, self.pulse, folder)
+        self.scheduler = Scheduler(self.inbox, self.send, self.pulse, folder, BOUNDS)
         self.numbers = 0
 
     def send(self, notification: Notification) -> None:
@@ -91,7 +93,8 @@ def test_busy_runs_take_turns_and_resting_ones_none(bench: Bench, monkeypatch: p
             bench.inbox.put(Shutdown())
 
     monkeypatch.setattr(LiveRun, "after_slice", slice_ends)
-    monkeypatch.setattr("app.workers.scheduler.SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("app.workers.turns.LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr("app.workers.scheduler.thread_time", lambda: 0.0)
     bench.open("a", "b", "c", state="running")
     bench.open("d")
     bench.scheduler.run()
@@ -186,7 +189,7 @@ def test_runs_wait_for_the_disk_together_at_the_end(bench: Bench, monkeypatch: p
     both = Barrier(2)
     bench.open("a", "b")
     bench.finish()
-    for run in bench.scheduler._runs.values():
+    for run in bench.scheduler.desk.runs.values():
         run.change({"learning_rate": 0.2}, None)
     monkeypatch.setattr("engine.formats.checkpoint.os.fsync", lambda _: both.wait(timeout=10))
     bench.sent.clear()
@@ -223,10 +226,10 @@ def test_tasks_end_with_the_run_they_belong_to(bench: Bench) -> None:
 def test_a_fault_in_one_run_interrupts_that_run_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     work = LiveRun.work
 
-    def fail(run: LiveRun) -> None:
+    def fail(run: LiveRun, seconds: float) -> None:
         if run.id == "bad":
             raise ZeroDivisionError
-        work(run)
+        work(run, seconds)
         if run.trainer.steps == 30:
             bench.inbox.put(Shutdown())
 

@@ -1,0 +1,126 @@
+"""Whose turn it is: everybody who wants something of a worker gets the same share of its time.
+
+Shares are counted on two levels: first the owners, then what belongs to one owner (runs, errands). So fifty runs of one
+owner weigh as much as the only run of another. On each level the next is whoever has used the least time; a count,
+and not a clock, orders those who have used the same. So equal ones take turns one after the other, and one whose
+single update takes long waits until the others have had as much.
+
+Times are seconds of processor time, measured by whoever gives the turns; here they are only added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+ROUND_SECONDS = 2.0
+"""In which everybody has had a turn, where that can be done."""
+LONGEST_SECONDS, SHORTEST_SECONDS = 0.03, 0.001
+"""Of one turn. A shorter one would be spent on telling how far the run is."""
+MEMORY_SECONDS = 1.0
+"""Of what somebody had too much; for the rest they need not wait. So an update of many seconds is no ban for an hour."""
+
+
+@dataclass(slots=True)
+class Account:
+    """`used` is the time had so far, `place` in which order accounts that are level have their turns."""
+
+    used: float
+    place: int
+
+
+class Line:
+    """Some who want turns. `next` says who has one, `charge` how long it was."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, Account] = {}
+        self._level = 0.0
+        self._count = 0
+
+    def next(self, wanting: Collection[str]) -> str:
+        """Whoever of them has used the least. Who wanted nothing for a while has not saved up anything by it."""
+        if len(self._accounts) > 2 * len(wanting) + 100:
+            self._accounts = {key: a for key, a in self._accounts.items() if a.used > self._level or key in wanting}
+        first = min((self._account(key).used, self._account(key).place, key) for key in wanting)
+        self._level = first[0]
+        return first[2]
+
+    def charge(self, key: str, seconds: float) -> None:
+        account = self._account(key)
+        account.used = min(account.used + seconds, self._level + MEMORY_SECONDS)
+        account.place = self._next_place()
+
+    def _account(self, key: str) -> Account:
+        account = self._accounts.get(key)
+        if account is None:
+            account = self._accounts[key] = Account(self._level, self._next_place())
+        account.used = max(account.used, self._level)
+        return account
+
+    def _next_place(self) -> int:
+        self._count += 1
+        return self._count
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """`seconds` is how long it should be."""
+
+    owner: str
+    member: str
+    seconds: float
+
+
+class Turns:
+    """A line of owners, and behind each a line of what is theirs."""
+
+    def __init__(self) -> None:
+        self._owners = Line()
+        self._members: dict[str, Line] = {}
+
+    def next(self, wanting: Mapping[str, Collection[str]]) -> Turn:
+        """`wanting` names each owner's members that have something to do: at least one owner, each with at least one."""
+        if len(self._members) > 2 * len(wanting) + 100:
+            self._members = {owner: line for owner, line in self._members.items() if owner in wanting}
+        owner = self._owners.next(wanting)
+        members = wanting[owner]
+        member = self._members.setdefault(owner, Line()).next(members)
+        return Turn(owner, member, turn_seconds(len(wanting), len(members)))
+
+    def charge(self, turn: Turn, seconds: float) -> None:
+        self._owners.charge(turn.owner, seconds)
+        self._members[turn.owner].charge(turn.member, seconds)
+
+
+def turn_seconds(owners: int, members: int) -> float:
+    """Of one of so many members of one of so many owners: so short that it is soon its turn again."""
+    return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, ROUND_SECONDS / (owners * members)))
+
+
+CREDIT_SECONDS = 0.25
+EARNED = 0.1
+"""Seconds of credit a second, until it is full."""
+DEEPEST_SECONDS = 0.5
+"""Of debt: whoever asks for something long waits five seconds at most before the next is served."""
+
+
+class Credit:
+    """How much of what a person waits for comes before everything else: a tenth of the time for each owner.
+
+    Whoever asks for more waits until it is earned, while anybody else wants something.
+    """
+
+    def __init__(self) -> None:
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def left(self, owner: str, now: float) -> float:
+        """`now` are seconds of a clock that only goes forward."""
+        if owner not in self._left:
+            return CREDIT_SECONDS
+        left, then = self._left[owner]
+        return min(CREDIT_SECONDS, left + EARNED * (now - then))
+
+    def spend(self, owner: str, now: float, seconds: float) -> None:
+        if len(self._left) > 1_000:
+            self._left = {key: value for key, value in self._left.items() if self.left(key, now) < CREDIT_SECONDS}
+        self._left[owner] = max(-DEEPEST_SECONDS, self.left(owner, now) - seconds), now
