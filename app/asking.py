@@ -19,6 +19,12 @@ class Asker:
 
     person: str
     everything: bool = False
+    nickname: str = ""
+
+    @property
+    def in_class(self) -> bool:
+        """Whether there is a class at all."""
+        return self.person != LOCAL
 
     def may_see(self, owner: str, shared: bool) -> bool:
         return self.everything or shared or owner == self.person
@@ -29,7 +35,7 @@ class Asker:
 
 HOST = Asker(LOCAL, everything=True)
 """The server itself, and everybody who reaches it where there is no class."""
-LECTURER = Asker("lecturer", everything=True)
+LECTURER = Asker("lecturer", everything=True, nickname="Lecturer")
 NOBODY = Asker("")
 """Has not joined the class, and sees only how to."""
 

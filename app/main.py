@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from app import __version__, problems
 from app.answers import FieldProblem, ProblemAnswer
+from app.doorman import Doorman
 from app.requests import Heads, Stopping
 from app.routes import docs, labs, miniatures, network, one_weight, pages, plane, stream, verify
 from app.routes import runs as run_pages
@@ -25,6 +26,7 @@ from app.services.datasets import Datasets
 from app.services.drawings import Drawings
 from app.services.labs import Labs
 from app.services.miniatures import Miniatures
+from app.services.people import People
 from app.services.reports import Reports
 from app.services.runs import Runs
 from app.services.verification import Verification
@@ -46,7 +48,8 @@ class Nabla(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         settings: Settings = self.state.settings
         bodies = Bodies(super().build_middleware_stack(), settings.limits)
-        return Guard(Stopping(Heads(bodies), self.state.streams), settings)
+        inner: ASGIApp = Stopping(Heads(bodies), self.state.streams)
+        return Guard(Doorman(inner, self.state) if settings.class_mode else inner, settings)
 
     def openapi(self) -> dict[str, Any]:
         """FastAPI's document with our problems in the place of its own validation errors."""
@@ -79,6 +82,9 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         app.state.verification = Verification(app.state.labs, settings.limits)
         app.state.drawings = Drawings(service.store, settings.limits)
         await service.start()
+        if settings.class_mode:
+            app.state.people = People(service.store, settings.limits)
+            await app.state.people.start()
         try:
             async with watching():
                 yield

@@ -132,6 +132,11 @@ class RunBody(mirror(RunSpec)):  # type: ignore[misc]
     ] = None
     state: Annotated[Literal["running", "paused"], Field(description="Whether it starts at once.")] = "running"
 
+    @property
+    def is_named(self) -> bool:
+        """Whether its name was chosen, and is no preset's or default."""
+        return "name" in self.model_fields_set
+
     def spec(self) -> RunSpec:
         """What the run is made of. Raises Unprocessable for an unknown preset, SpecError for values out of range."""
         given = self.model_dump(exclude_unset=True, exclude={"preset", "state"})
@@ -168,6 +173,7 @@ class ChangesBody(Request):
 
     state: Literal["running", "paused", "stopped"] | None = None
     name: Annotated[RunName, AfterValidator(clean_name)] | None = None
+    shared: Annotated[bool | None, Field(description="Whether the others of a class may look at it.")] = None
     batch_size: BatchSize | None = None
     l1: L1 | None = None
     l2: L2 | None = None

@@ -94,8 +94,24 @@ async def run(app: Nabla, settings: Settings, sockets: list[socket.socket], back
             )
             taken = f"   (port {settings.port} is in use)" if port != settings.port and settings.port else ""
             sys.stdout.write(f"Nabla is at http://{name}:{port}{taken}   (Ctrl-C stops it)\n")
+            if settings.class_mode:
+                people, seen_from_afar = app.state.people, outward_name(host, name)
+                sys.stdout.write(f"The class joins at http://{seen_from_afar}:{port}/join/{people.code}\n")
+                sys.stdout.write(f"The lecturer's page: http://{name}:{port}/lecturer?token={people.lecturer_token}\n")
             sys.stdout.flush()
             await server.serve(sockets)
+
+
+def outward_name(host: str, name: str) -> str:
+    """What others call this machine: its address in their network, where it listens to them."""
+    if host not in ("0.0.0.0", "::"):
+        return name
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address for documentation: nothing is sent, only a way there is chosen
+        except OSError:
+            return socket.gethostname()
+        return str(probe.getsockname()[0])
 
 
 class Server(uvicorn.Server):

@@ -27,6 +27,7 @@ from engine.specs import (
 )
 
 DEFAULT_PORT = 8000
+DISK_FREE_BYTES = 50 * 2**20
 FURTHER_PORTS = 20
 
 
@@ -63,13 +64,28 @@ class Limits:
     runs_live: Annotated[int, doc("Runs that are open at the same time: training, or looked at.")] = 600
     runs_waiting: Annotated[int, doc("Runs that wait in line while all places are taken.")] = 600
     runs_per_visitor: Annotated[int, doc("Runs of one visitor of a class that train or wait at the same time.")] = 50
+    people: Annotated[int, doc("People who may join a class.")] = 600
     unwatched_seconds: Annotated[
         float, doc("Seconds after which a run without an end rests in a class when nobody looks at it.")
     ] = 120.0
-    runs_stored: Annotated[int, doc("Runs that are kept; delete one to make room.")] = 2_000
+    runs_stored: Annotated[
+        int,
+        doc(
+            "Runs that are kept. Beyond it those go that nobody named or uses, labs' first, then those that nobody has "
+            "wanted longest; when only named ones are left, delete one to make room."
+        ),
+    ] = 2_000
     lab_runs: Annotated[
         int, doc("Of them those that labs have made; the oldest go when nobody looks at them, and are made anew.")
     ] = 1_000
+    disk_bytes: Annotated[
+        int, doc("Bytes that the saved states of all runs may take on the disk; beyond it runs go in the same order.")
+    ] = 8 * 2**30
+    disk_free_bytes: Annotated[
+        int, doc("Bytes that are left free on the disk: below it nothing is sent here or saved, and runs train in memory.")
+    ] = DISK_FREE_BYTES
+    keys_days: Annotated[int, doc("Days for which the Idempotency-Key of a request is remembered.")] = 7
+    solved_days: Annotated[int, doc("Days for which a task of a lab that was solved stays marked.")] = 400
     streams: Annotated[int, doc("Live streams (open pages) on the whole server.")] = 1_500
     streams_per_client: Annotated[
         int, doc("Live streams of one network address; everybody behind one proxy shares it.")

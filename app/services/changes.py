@@ -29,6 +29,7 @@ class RunChanges:
     l1: float | None = None
     l2: float | None = None
     name: str | None = None
+    shared: bool | None = None
     stop: StopSpec | None = None
     optimizer: OptimizerSpec | None = None
     schedule: ScheduleSpec | None = None
@@ -36,9 +37,9 @@ class RunChanges:
     updates_per_second: float | Unchanged | None = Unchanged.UNCHANGED
 
     def values(self) -> dict[str, Any]:
-        """All but the state, by name, where given."""
+        """What a worker is told: all but the state and who may look, by name, where given."""
         return {
             f.name: value
             for f in fields(self)
-            if f.name != "state" and (value := getattr(self, f.name)) is not f.default
+            if f.name not in ("state", "shared") and (value := getattr(self, f.name)) is not f.default
         }

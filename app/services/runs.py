@@ -241,13 +241,6 @@ class Runs(LookingAtRuns):
         self.stored -= 1
         self.store.post(rows.delete, id)
 
-    async def share(self, id: str, yes: bool) -> Json:
-        """Let the others of the class look at a run, or no longer."""
-        held = await self._live.find_own(id)
-        held.channel.change({"shared": yes})
-        self._live.persist(held)
-        return dict(held.channel.run)
-
     # ---- Commands ----------------------------------------------------------------------------------------------------------
 
     async def change(self, id: str, changes: RunChanges, *, expected: str | None = None) -> Json:
@@ -256,11 +249,17 @@ class Runs(LookingAtRuns):
         With `expected` only if that is the run's version still; else Overtaken.
         """
         held = await self._live.find_own(id)
+        if changes.shared is not None:
+            held.channel.change({"shared": changes.shared})
+            self._live.persist(held)
         values = changes.values()
         if values:
             async with held.changing:
                 check_version(held, expected)
                 await self._live.ask(held, Change(run=id, values=values, state=changes.state))
+            if changes.name is not None:
+                held.channel.change({"named": True})
+                self._live.persist(held)
             if (pace := values.get("updates_per_second", Unchanged.UNCHANGED)) is not Unchanged.UNCHANGED:
                 held.channel.change({"updates_per_second": pace})  # no part of the spec, and a control of every tab
         elif changes.state is not None:  # to pause waits for nothing

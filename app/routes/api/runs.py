@@ -30,7 +30,9 @@ router = APIRouter(prefix="/api/runs", tags=["runs"], route_class=JSONRoute)
     responses={201: {"headers": {"Location": {"schema": {"type": "string"}}}}, **problems(*BODY, 409, 429, 503)},
 )
 async def create_run(runs: RunsService, body: RunBody, idempotency_key: IdempotencyKey = None) -> Response:
-    run = await runs.create(body.spec(), state=body.state, idempotency_key=idempotency_key)
+    run = await runs.create(
+        body.spec(), state=body.state, idempotency_key=idempotency_key, named=body.is_named
+    )
     return JSONResponse(run, 201, {"location": f"/api/runs/{run['id']}"})
 
 
