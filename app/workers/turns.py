@@ -20,6 +20,9 @@ LONGEST_SECONDS, SHORTEST_SECONDS = 0.03, 0.001
 MEMORY_SECONDS = 1.0
 """Of what somebody had too much; for the rest they need not wait. So an update of many seconds is no ban for an hour."""
 
+ABSENT_REMEMBERED = 50
+"""Accounts of those who want nothing now, for when they come back."""
+
 
 @dataclass(slots=True)
 class Account:
@@ -39,8 +42,8 @@ class Line:
 
     def next(self, wanting: Collection[str]) -> str:
         """Whoever of them has used the least. Who wanted nothing for a while has not saved up anything by it."""
-        if len(self._accounts) > 2 * len(wanting) + 100:
-            self._accounts = {key: a for key, a in self._accounts.items() if a.used > self._level or key in wanting}
+        if len(self._accounts) > 2 * (len(wanting) + ABSENT_REMEMBERED):
+            self._forget_others(wanting)
         first = min((self._account(key).used, self._account(key).place, key) for key in wanting)
         self._level = first[0]
         return first[2]
@@ -49,6 +52,12 @@ class Line:
         account = self._account(key)
         account.used = min(account.used + seconds, self._level + MEMORY_SECONDS)
         account.place = self._next_place()
+
+    def _forget_others(self, wanting: Collection[str]) -> None:
+        """All but those, and those who have had the most beyond the others."""
+        absent = sorted(self._accounts.keys() - wanting, key=lambda key: self._accounts[key].used)
+        for key in absent[:-ABSENT_REMEMBERED]:
+            del self._accounts[key]
 
     def _account(self, key: str) -> Account:
         account = self._accounts.get(key)
@@ -80,7 +89,7 @@ class Turns:
 
     def next(self, wanting: Mapping[str, Collection[str]]) -> Turn:
         """`wanting` names each owner's members that have something to do: at least one owner, each with at least one."""
-        if len(self._members) > 2 * len(wanting) + 100:
+        if len(self._members) > 2 * (len(wanting) + ABSENT_REMEMBERED):
             self._members = {owner: line for owner, line in self._members.items() if owner in wanting}
         owner = self._owners.next(wanting)
         members = wanting[owner]

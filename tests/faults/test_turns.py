@@ -1,0 +1,146 @@
+"""Turns, as they are counted: any owners, any comings and goings, any costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.workers.turns import CREDIT_SECONDS, EARNED, MEMORY_SECONDS, ROUND_SECONDS, Credit, Line, Turns, turn_seconds
+
+COST = 1 / 64
+"""Seconds of a usual turn; sums of it are exact."""
+
+
+@dataclass
+class Visit:
+    """Somebody wants turns from one moment to another, counted in turns that anybody has."""
+
+    who: str
+    begin: int
+    end: int
+
+
+@st.composite
+def visits(draw: st.DrawFn) -> list[Visit]:
+    """Up to six who come and go, some of them more than once."""
+    made = []
+    for number in range(draw(st.integers(1, 6))):
+        moment = 0
+        for _ in range(draw(st.integers(1, 3))):
+            begin = moment + draw(st.integers(0, 20))
+            moment = begin + draw(st.integers(1, 60))
+            made.append(Visit(f"owner {number}", begin, moment))
+            moment += 1
+    return made
+
+
+def played(visits: list[Visit], costs: dict[str, float]) -> list[str | None]:
+    """Who had each turn."""
+    line, turns = Line(), []
+    for moment in range(max(visit.end for visit in visits)):
+        wanting = [visit.who for visit in visits if visit.begin <= moment < visit.end]
+        turns.append(line.next(wanting) if wanting else None)
+        if turns[-1] is not None:
+            line.charge(turns[-1], costs.get(turns[-1], COST))
+    return turns
+
+
+def swing(visits: list[Visit], turns: list[str | None], costs: dict[str, float]) -> float:
+    """The largest difference between what any two had in any stretch of time in which both wanted turns."""
+    worst = 0.0
+    for one in visits:
+        for other in visits:
+            if one.who < other.who:
+                lead, leads = 0.0, [0.0]
+                for who in turns[max(one.begin, other.begin) : min(one.end, other.end)]:
+                    lead += (who == one.who) * costs.get(one.who, COST) - (who == other.who) * costs.get(other.who, COST)
+                    leads.append(lead)
+                worst = max(worst, max(leads) - min(leads))
+    return worst
+
+
+@given(visits())
+def test_equal_ones_never_differ_by_more_than_one_turn(visits: list[Visit]) -> None:
+    assert swing(visits, played(visits, {}), {}) <= COST
+
+
+@given(visits(), st.lists(st.integers(1, 60), min_size=6, max_size=6))
+def test_however_long_each_update_is_the_times_differ_by_two_of_them_at_most(
+    visits: list[Visit], lengths: list[int]
+) -> None:
+    costs = {f"owner {number}": length * COST for number, length in enumerate(lengths)}
+    assert swing(visits, played(visits, costs), costs) <= 2 * max(costs.values())
+
+
+@given(visits(), st.dictionaries(st.sampled_from([f"owner {n}" for n in range(6)]), st.integers(1, 10_000)))
+def test_nobody_waits_for_ever_whatever_a_single_update_takes(visits: list[Visit], lengths: dict[str, int]) -> None:
+    """An update of minutes is forgotten but for a second."""
+    costs = {who: length * COST for who, length in lengths.items()}
+    turns = played(visits, costs)
+    waited: Counter[str] = Counter()
+    for moment, who in enumerate(turns):
+        wanting = {visit.who for visit in visits if visit.begin <= moment < visit.end}
+        waited = Counter({other: waited[other] + 1 for other in wanting if other != who})
+        assert max(waited.values(), default=0) <= (len(wanting) + 6) * (MEMORY_SECONDS / COST + 2)
+
+
+def test_a_network_that_takes_long_has_no_more_of_the_time_than_others() -> None:
+    line, had = Line(), Counter[str]()
+    costs = {"slow": 0.75} | {f"quick {number}": 0.015625 for number in range(20)}
+    while had.total() < 100:
+        who = line.next(costs)
+        line.charge(who, costs[who])
+        had[who] += costs[who]  # type: ignore[assignment]
+    assert had["slow"] <= 1.5 * had["quick 3"]
+
+
+def test_fifty_runs_of_one_owner_weigh_as_much_as_the_only_one_of_another() -> None:
+    turns, owners, runs = Turns(), Counter[str](), Counter[str]()
+    wanting = {"flooder": [f"run {number}" for number in range(50)]} | {f"owner {n}": [f"of {n}"] for n in range(100)}
+    passed, last, longest = 0.0, dict.fromkeys([run for of in wanting.values() for run in of], 0.0), 0.0
+    while passed < 40:
+        turn = turns.next(wanting)
+        assert turn.member in wanting[turn.owner]
+        turns.charge(turn, turn.seconds)
+        owners[turn.owner] += turn.seconds  # type: ignore[assignment]
+        runs[turn.member] += turn.seconds  # type: ignore[assignment]
+        passed += turn.seconds
+        longest = max(longest, passed - last[turn.member])
+        last[turn.member] = passed
+    assert max(owners.values()) - min(owners.values()) <= 2 * turn_seconds(101, 1)
+    of_flooder = [runs[run] for run in wanting["flooder"]]
+    assert max(of_flooder) - min(of_flooder) <= 2 * turn_seconds(101, 50)
+    assert longest < 10, "every run gets on within ten seconds"
+
+
+def test_a_round_of_many_owners_is_short_and_turns_of_few_are_long() -> None:
+    assert turn_seconds(1, 1) == 0.03
+    assert 150 * turn_seconds(150, 1) <= ROUND_SECONDS
+    assert 300 * turn_seconds(300, 1) <= ROUND_SECONDS
+    assert turn_seconds(150, 1) >= 0.005
+
+
+def test_who_is_gone_is_forgotten() -> None:
+    turns, credit = Turns(), Credit()
+    for number in range(5_000):
+        turn = turns.next({f"owner {number}": [f"run {number}"]})
+        turns.charge(turn, turn.seconds)
+        credit.spend(f"owner {number}", now=float(number), seconds=0.1)
+    assert len(turns._owners._accounts) <= 102
+    assert len(turns._members) <= 102
+    assert len(credit._left) <= 1_001
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.floats(0, 1)), max_size=200))
+def test_credit_is_never_more_than_a_tenth_of_the_time_and_a_little(steps: list[tuple[float, float]]) -> None:
+    credit, now, spent = Credit(), 0.0, 0.0
+    for pause, cost in steps:
+        now += pause
+        if credit.left("a", now) > 0:
+            credit.spend("a", now, cost)
+            spent += min(cost, 0.5)  # of a single long one, not all is remembered
+        assert spent <= CREDIT_SECONDS + EARNED * now + 0.5 + 1e-6
+        assert credit.left("a", now + 5.01) > 0, "nobody is shut out for longer"
