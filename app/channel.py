@@ -25,7 +25,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.wire.events import PING, RETRY, addressed, event
+from app.wire.events import PING, addressed, event, retry
 from app.wire.points import COLUMNS, WHOLE_NUMBERS, Points, no_points
 
 ROWS_PER_EVENT = 5_000
@@ -258,7 +258,7 @@ async def _read(
         return addressed(chunk, channel.run["id"]) if together else chunk
 
     try:
-        yield RETRY
+        yield retry()
         while readers:
             wake.clear()
             for channel, reader in list(readers.items()):

@@ -33,7 +33,7 @@ and "mistakes", the class of each point and the places of the wrong ones, in the
 
 `views` chooses among metrics, layers, tiles and plane; state, status and close always come. `watch` names what the page
 looks at (PUT /api/runs/{id}/watches/{watch}). A comment line comes every 15 s on a quiet stream, and `retry:` says how
-long to wait before connecting again.
+long to wait before connecting again: 2 to 5 s, another for each connection.
 `Last-Event-ID` (header) resumes without a gap or a double; an id of another generation
 or one that is not known gets everything again.
 A client that does not read for 10 s is let go; when it comes back it resumes. A full server answers 503 with

@@ -11,10 +11,15 @@ Non-finite numbers do not exist in JSON, so an event that would carry one is ref
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
-RETRY = b"retry: 2000\n\n"
 PING = b": ping\n\n"
+
+
+def retry() -> bytes:
+    """How long to wait before connecting again, in ms: whoever lost a stream at one moment comes back at different ones."""
+    return b"retry: %d\n\n" % random.randint(2_000, 5_000)
 
 
 def encode_json(value: Any) -> bytes:
