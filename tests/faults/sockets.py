@@ -8,6 +8,7 @@ import resource
 import select
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +88,15 @@ def trickle(connection: socket.socket, piece: bytes, every: float) -> Answer:
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(piece)
     raise AssertionError(f"the server still listens after {SECONDS:g} s")
+
+
+def eventually(condition: Callable[[], bool], seconds: float = SECONDS) -> float:
+    """Seconds until it is so."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() < start + seconds, f"not within {seconds:g} s"
+        time.sleep(0.02)
+    return time.monotonic() - start
 
 
 def is_open(connection: socket.socket) -> bool:
