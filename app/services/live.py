@@ -19,8 +19,8 @@ from typing import Any
 
 from app.asking import HOST, asking
 from app.channel import Channel
-from app.errors import Busy, Conflict, Forbidden, Internal, NoSuchRun, Problem, Unprocessable
-from app.services.description import describe, describe_spec, to_store
+from app.errors import Busy, Conflict, Forbidden, Internal, NoRoom, NoSuchRun, Problem, Unprocessable
+from app.services.description import SNAPSHOT, describe, describe_spec, to_store
 from app.services.held import RUNNING, Held
 from app.services.waiting import Line
 from app.settings import Limits
@@ -249,10 +249,17 @@ class LiveRuns:
         try:
             if not self._pool.is_settled(held.id):
                 await self._take_place(held)
-            pace = held.channel.run["updates_per_second"]
+            run = held.channel.run
             await self.command(
                 Open(
-                    run=held.id, spec=held.spec, state=state, sentence=sentence, updates_per_second=pace, fresh=fresh, owner=held.owner
+                    run=held.id,
+                    spec=held.spec,
+                    state=state,
+                    sentence=sentence,
+                    updates_per_second=run["updates_per_second"],
+                    fresh=fresh,
+                    owner=held.owner,
+                    stood={name: run[name] for name in SNAPSHOT} if state == "diverged" else None,
                 )
             )
         except Problem as problem:
@@ -275,7 +282,7 @@ class LiveRuns:
 
     def reserve(self, id: str, owner: str, spec: RunSpec) -> asyncio.Future[None]:
         """A place for a new run, or a ticket of the line; done when it has the place. Raises Busy when the line is full."""
-        if len(self._line) >= self._limits.runs_waiting:
+        if id not in self._line and len(self._line) >= self._limits.runs_waiting:
             raise Busy(
                 f"All {self._limits.runs_live:,} places for runs are taken, and {len(self._line):,} more wait for one. "
                 "Try again later.",
@@ -551,7 +558,7 @@ def problem_of(error: RefusedError) -> Problem:
         case "memory":
             return Busy(refusal.message, retry_after=30, code="out_of_memory")
         case "disk":
-            return Problem(503, "disk_unavailable", "The disk took nothing", refusal.message)
+            return NoRoom(refusal.message)
         case _:
             return Internal()
 

@@ -91,8 +91,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def service(folder: Path, *, workers: int = 1, hang_seconds: float = 10.0, **limits: Any) -> AsyncIterator[Runs]:
-    settings = Settings(data=folder, workers=workers, limits=Limits(**limits))
+async def service(
+    folder: Path, *, workers: int = 1, hang_seconds: float = 10.0, in_class: bool = False, **limits: Any
+) -> AsyncIterator[Runs]:
+    settings = Settings(data=folder, workers=workers, class_mode=in_class, limits=Limits(**limits))
     runs = Runs(Pool(settings, hang_seconds=hang_seconds), Database(folder), settings)
     await runs.start()
     async with asyncio.timeout(30):

@@ -1,0 +1,169 @@
+"""The line for a place: fair by owner, ordered by counters, with its position and estimate told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.asking import Asker, asking
+from app.errors import Busy, Forbidden, NoSuchRun
+from app.services.changes import RunChanges
+from app.services.waiting import Line
+from tests.app.small_runs import of_points, service, until
+
+
+def called(line: Line, open_runs: Counter[str]) -> list[str]:
+    """The whole line, one place after the other."""
+    order = []
+    while line:
+        ticket = line.in_order(open_runs)[0]
+        line.call(ticket, 0.0)
+        open_runs[ticket.owner] += 1
+        order.append(ticket.run)
+    return order
+
+
+def test_whoever_asks_for_many_gets_one_for_each_of_the_others() -> None:
+    async def scenario() -> None:
+        line = Line()
+        for run in ("A1", "A2", "B1", "C1", "C2", "A3"):
+            line.draw(run, run[0], 1)
+        assert [ticket.run for ticket in line.in_order({})] == ["A1", "B1", "C1", "A2", "C2", "A3"]
+        assert called(line, Counter()) == ["A1", "B1", "C1", "A2", "C2", "A3"]
+
+    asyncio.run(scenario())
+
+
+@given(st.lists(st.sampled_from("ABCDE"), max_size=40), st.dictionaries(st.sampled_from("ABCDE"), st.integers(0, 9)))
+def test_the_order_that_is_told_is_the_order_that_comes(owners: list[str], before: dict[str, int]) -> None:
+    async def scenario() -> None:
+        line = Line()
+        for number, owner in enumerate(owners):
+            line.draw(f"{owner}{number}", owner, 1)
+        told = [ticket.run for ticket in line.in_order(before)]
+        assert called(line, Counter(before)) == told
+        assert sorted(told) == sorted(f"{owner}{number}" for number, owner in enumerate(owners))
+        for owner in "ABCDE":
+            own = [run for run in told if run[0] == owner]
+            assert own == sorted(own, key=lambda run: int(run[1:])), "one's own runs keep their order"
+
+    asyncio.run(scenario())
+
+
+def test_the_estimate_is_how_quickly_places_became_free() -> None:
+    async def scenario() -> None:
+        line = Line()
+        tickets = [line.draw(str(number), "A", 1) for number in range(5)]
+        assert line.seconds(3) is None
+        for ticket, now in zip(tickets, (10.0, 12.0, 16.0), strict=False):
+            line.call(ticket, now)
+        assert line.seconds(2) == 2 * 3.0
+
+    asyncio.run(scenario())
+
+
+def test_a_run_without_a_place_waits_in_line_and_says_where(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, runs_live=2, runs_waiting=2) as runs:
+            running = [(await runs.create(of_points()))["id"] for _ in range(2)]
+            third, fourth = [(await runs.create(of_points())) for _ in range(2)]
+            assert third["state"] == "queued"
+            assert third["waiting"] == {"position": 1, "seconds": None}
+            assert "number 1 in line" in third["sentence"]
+            assert fourth["waiting"]["position"] == 2
+            with pytest.raises(Busy) as refused:
+                await runs.create(of_points())
+            assert refused.value.status == 503
+            assert len((await runs.list())["items"]) == 4, "what was refused left nothing behind"
+            with pytest.raises(Busy, match="number 1 in line"):
+                await runs.step(third["id"], 1)
+            await runs.delete(running[0])
+            run = await until(runs, third["id"], lambda run: run["state"] == "running")
+            assert run["waiting"] is None
+            await until(runs, fourth["id"], lambda run: (run["waiting"] or {}).get("position") == 1)
+            await runs.change(running[1], RunChanges(state="paused"))
+            await until(runs, fourth["id"], lambda run: run["state"] == "running")
+            await runs.delete(third["id"])
+
+    asyncio.run(scenario())
+
+
+def test_exactly_as_many_are_taken_in_as_there_are_places(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, runs_live=5, runs_waiting=7) as runs:
+            answers = await asyncio.gather(*(runs.create(of_points()) for _ in range(40)), return_exceptions=True)
+            taken = [answer for answer in answers if isinstance(answer, dict)]
+            refused = [answer for answer in answers if isinstance(answer, Busy)]
+            assert (len(taken), len(refused)) == (12, 28)
+            assert runs.stored == 12
+            for run in taken:
+                await runs.delete(run["id"])
+            assert runs._live._places == {}
+            assert len(runs._live._line) == 0
+
+    asyncio.run(scenario())
+
+
+def test_memory_is_counted_before_any_is_taken(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, memory_bytes=1) as runs:
+            alone = await runs.create(of_points())
+            await until(runs, alone["id"], lambda run: run["state"] == "running")
+            other = await runs.create(of_points())
+            assert (other["state"], other["waiting"]["position"]) == ("queued", 1)
+            await runs.delete(alone["id"])
+            await until(runs, other["id"], lambda run: run["state"] == "running")
+
+    asyncio.run(scenario())
+
+
+ADA, BOB = Asker("a" * 16), Asker("b" * 16)
+
+
+def test_nobody_sees_what_is_private_or_steers_what_is_shared(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, runs_per_visitor=2) as runs:
+            asking.set(ADA)
+            run = await runs.create(of_points(), state="paused")
+            id = run["id"]
+            assert (run["owner"], run["shared"], run["kind"]) == (ADA.person, False, "run")
+            asking.set(BOB)
+            for refused in (runs.get(id), runs.step(id, 1), runs.delete(id), runs.metrics(id), runs.export(id, "native")):
+                with pytest.raises(NoSuchRun):
+                    await refused
+            assert (await runs.list())["items"] == []
+            asking.set(ADA)
+            await runs.change(id, RunChanges(shared=True))
+            asking.set(BOB)
+            assert (await runs.get(id))["owner"] == ADA.person
+            assert (await runs.list())["items"] == []
+            assert [item["id"] for item in (await runs.list(shared=True))["items"]] == [id]
+            for refused in (runs.step(id, 1), runs.delete(id), runs.change(id, RunChanges(shared=False)), runs.reset(id)):
+                with pytest.raises(Forbidden):
+                    await refused
+            mine = [await runs.create(of_points()) for _ in range(2)]
+            with pytest.raises(Busy) as busy:
+                await runs.create(of_points())
+            assert busy.value.status == 429
+            await runs.delete(mine[0]["id"])
+            await runs.create(of_points())
+            asking.set(ADA)
+            assert await runs.step(id, 1)
+
+    asyncio.run(scenario())
+
+
+def test_in_a_class_a_run_without_an_end_rests_when_nobody_looks(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, in_class=True, unwatched_seconds=0.1) as runs:
+            id = (await runs.create(of_points()))["id"]
+            async with asyncio.timeout(20):
+                while (await runs.get(id))["state"] != "paused":
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
