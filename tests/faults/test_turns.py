@@ -87,6 +87,16 @@ def test_nobody_waits_for_ever_whatever_a_single_update_takes(visits: list[Visit
         assert max(waited.values(), default=0) <= (len(wanting) + 6) * (MEMORY_SECONDS / COST + 2)
 
 
+def test_an_update_of_a_quarter_of_an_hour_is_paid_for_with_a_second_of_each_other() -> None:
+    line, others = Line(), ["a", "b", "c"]
+    assert line.next(["slow"]) == "slow"
+    line.charge("slow", 1_000)
+    for _ in range(3 * int(MEMORY_SECONDS / COST) + 1):
+        who = line.next(["slow", *others])
+        line.charge(who, COST)
+    assert who == "slow"
+
+
 def test_a_network_that_takes_long_has_no_more_of_the_time_than_others() -> None:
     line, had = Line(), Counter[str]()
     costs = {"slow": 0.75} | {f"quick {number}": 0.015625 for number in range(20)}
