@@ -11,6 +11,7 @@
     ├── UnsupportedMedia     415     unsupported_media     a body of another kind than the route reads
     ├── Unprocessable        422     unprocessable         readable, but it asks for something impossible; names the field
     ├── Busy                 429/503 busy                  over a limit that passes by itself; carries Retry-After
+    ├── NoRoom               507     disk_full             the disk, or what runs may take of it, is full
     └── Internal             500     internal              our own fault; the log has the details under the request id
 
 Every problem becomes an RFC 9457 document (`application/problem+json`) of `type title status detail code field
@@ -134,6 +135,11 @@ class Busy(Problem):
 
     def __init__(self, detail: str, *, retry_after: int = 5, status: int = 503, code: str = "busy") -> None:
         super().__init__(status, code, "Busy", detail, headers={"retry-after": str(retry_after)})
+
+
+class NoRoom(Problem):
+    def __init__(self, detail: str) -> None:
+        super().__init__(507, "disk_full", "There is no room on the disk", detail)
 
 
 class Internal(Problem):

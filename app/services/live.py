@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from time import monotonic
 from typing import Any
 
@@ -22,7 +21,7 @@ from app.channel import Channel
 from app.errors import Busy, Conflict, Forbidden, Internal, NoRoom, NoSuchRun, Problem, Unprocessable
 from app.services.description import SNAPSHOT, describe, describe_spec, to_store
 from app.services.held import RUNNING, Held
-from app.services.waiting import Line
+from app.services.places import PLACE_SECONDS, Places
 from app.settings import Limits
 from app.store import checkpoints, metrics, runs
 from app.store.database import Database, DatabaseClosedError
@@ -47,7 +46,6 @@ from app.workers.messages import (
 )
 from app.workers.pool import Death, Pool, PoolBusyError, PoolClosingError, RefusedError, WorkerDiedError
 from app.workers.states import SENTENCES
-from engine.shapes import estimate_bytes
 from engine.specs import RunSpec
 from engine.validation import read_run_spec
 
@@ -57,19 +55,8 @@ DEATHS_IN_A_ROW = 3
 HAS_TWO_CORES = (os.cpu_count() or 1) > 1
 SPARE_CHANNELS = 50
 """Runs without a home whose points stay in memory, for those who look at them again."""
-PLACE_SECONDS = 5.0
-"""How long whoever wants something of a run waits for its place; the run itself goes on waiting."""
-LINE_SECONDS = 0.5
 TOUCH_SECONDS = 600.0
 """When somebody last wanted something of a run is written down no more often than this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a run takes up in the workers; `size` is its memory in bytes, by estimate."""
-
-    owner: str
-    size: int
 
 
 class LiveRuns:
@@ -77,10 +64,7 @@ class LiveRuns:
 
     def __init__(self, pool: Pool, store: Database, limits: Limits, *, in_class: bool = False) -> None:
         self._pool, self._store, self._limits, self._in_class = pool, store, limits, in_class
-        self._places: dict[str, Place] = {}
-        self._line = Line()
-        self._line_handle: asyncio.TimerHandle | None = None
-        self._making_room = False
+        self.places = Places(pool, limits, put_away=self._put_away, tell=self._tell_position)
         self._held: dict[str, Held] = {}
         self._touches = 0
         self._lone: Held | None = None
@@ -99,6 +83,7 @@ class LiveRuns:
 
     async def close(self) -> None:
         self.end_streams("The server is stopping.")
+        self.places.close()
         for task in self._background:
             task.cancel()
         await self._pool.close()
@@ -174,8 +159,7 @@ class LiveRuns:
     def drop(self, held: Held) -> None:
         """The run is deleted: its streams end."""
         self._held.pop(held.id, None)
-        self._line.leave(held.id)
-        self._vacate(held.id)
+        self.places.leave(held.id)
         held.channel.close("The run was deleted.")
         self._share_cores()
 
@@ -223,7 +207,7 @@ class LiveRuns:
         held.commands += 1
         try:
             try:
-                async with asyncio.timeout(PLACE_SECONDS if held.id in self._line else None):
+                async with asyncio.timeout(PLACE_SECONDS if self.places.is_waiting(held.id) else None):
                     await self.open(held)
             except TimeoutError:
                 raise Busy(f"{held.channel.run['sentence']} Until then nothing else can be asked of it.") from None
@@ -264,7 +248,7 @@ class LiveRuns:
             )
         except Problem as problem:
             if not isinstance(problem, Busy):
-                self._vacate(held.id)
+                self.places.leave(held.id)
                 self._interrupt(held, problem.detail)
             raise
         finally:
@@ -280,118 +264,41 @@ class LiveRuns:
 
     # ---- Places --------------------------------------------------------------------------------------------------------------
 
-    def reserve(self, id: str, owner: str, spec: RunSpec) -> asyncio.Future[None]:
-        """A place for a new run, or a ticket of the line; done when it has the place. Raises Busy when the line is full."""
-        if id not in self._line and len(self._line) >= self._limits.runs_waiting:
-            raise Busy(
-                f"All {self._limits.runs_live:,} places for runs are taken, and {len(self._line):,} more wait for one. "
-                "Try again later.",
-                retry_after=30,
-                code="too_many_live_runs",
-            )
-        ticket = self._line.draw(id, owner, memory_of(spec))
-        self._serve_line()
-        return ticket.called
-
-    def give_back(self, id: str) -> None:
-        """A place or a ticket that is not needed after all."""
-        self._line.leave(id)
-        self._vacate(id)
-
-    async def place_soon(self, id: str, owner: str, spec: RunSpec) -> None:
-        """A place for one who waits for it now. Raises Busy when there is none for some seconds."""
-        called = self.reserve(id, owner, spec)
-        try:
-            async with asyncio.timeout(PLACE_SECONDS):
-                await called
-        except TimeoutError:
-            self.give_back(id)
-            raise Busy(
-                "All places for runs are in use. Stop or delete one, or try again later.",
-                retry_after=30,
-                code="too_many_live_runs",
-            ) from None
-
     async def _take_place(self, held: Held) -> None:
         """Wait in line, if need be, and say so where the run was to train."""
-        called = self.reserve(held.id, held.owner, held.spec)
+        called = self.places.reserve(held.id, held.owner, held.spec)
         if not called.done():
             if held.state == "running":
                 held.wish = "running"
                 held.channel.run["state"] = "queued"
-            self._tell_position(held, len(self._line))
             await called
         held.channel.run["waiting"] = None
         if held.state == "queued":
             held.channel.run["sentence"] = SENTENCES["queued"]
 
-    def _serve_line(self) -> None:
-        """Give places to those who are next, as long as there are any; else make one, or look again a little later."""
-        while self._line:
-            ticket = self._line.in_order(Counter(place.owner for place in self._places.values()))[0]
-            if not self._fits(ticket.size):
-                if not self._making_room:
-                    self.in_background(self._make_room())
-                break
-            self._pool.settle(ticket.run, ticket.owner)
-            self._places[ticket.run] = Place(ticket.owner, ticket.size)
-            self._line.call(ticket, monotonic())
-        if self._line and self._line_handle is None and self.closing is None:
-            self._line_handle = asyncio.get_running_loop().call_later(LINE_SECONDS, self._look_at_line)
-
-    def _look_at_line(self) -> None:
-        self._line_handle = None
-        self._serve_line()
-        order = self._line.in_order(Counter(place.owner for place in self._places.values()))
-        for position, ticket in enumerate(order, 1):
-            if (held := self._held.get(ticket.run)) is not None:
-                self._tell_position(held, position)
-
-    def _tell_position(self, held: Held, position: int) -> None:
-        if held.state != "queued":
+    def _tell_position(self, id: str, position: int, seconds: float | None) -> None:
+        held = self._held.get(id)
+        if held is None or held.state != "queued":
             return
-        seconds = self._line.seconds(position)
         waiting = {"position": position, "seconds": None if seconds is None else rounded(seconds)}
         if waiting != held.channel.run["waiting"]:
             estimate = "" if seconds is None else f", in about {duration(rounded(seconds))}"
             sentence = f"It waits for a place: number {position:,} in line{estimate}."
             held.channel.status({"waiting": waiting, "sentence": sentence})
 
-    def _fits(self, size: int) -> bool:
-        """Whether there is a place, and memory; a run alone always fits, for its own limit was checked."""
-        taken = sum(place.size for place in self._places.values())
-        return not self._places or (
-            len(self._places) < self._limits.runs_live and taken + size <= self._limits.memory_bytes
-        )
-
-    async def _make_room(self) -> None:
-        """Put away the run that was wanted least lately, if there is one that nobody needs now."""
-        self._making_room = True
+    async def _put_away(self, ids: Iterable[str]) -> str | None:
+        idle = [held for id in ids if (held := self._held.get(id)) is not None and self._is_unwanted(held)]
+        if not idle:
+            return None
+        oldest = min(idle, key=lambda held: held.touched)
+        oldest.commands += 1  # whoever wants it now waits until it is opened again
         try:
-            idle = [
-                held for id in self._places if (held := self._held.get(id)) is not None and self._is_unwanted(held)
-            ]
-            if idle:
-                oldest = min(idle, key=lambda held: held.touched)
-                held_back = oldest.commands
-                oldest.commands += 1  # so that nobody else puts it away, too
-                try:
-                    await self.command(Release(run=oldest.id))
-                except Problem as problem:
-                    log.warning("run %s could not be put away: %s", oldest.id, problem.detail)
-                finally:
-                    oldest.commands = held_back
-                    self._vacate(oldest.id, serve=False)
+            await self.command(Release(run=oldest.id))
+        except Problem as problem:
+            log.warning("run %s could not be put away: %s", oldest.id, problem.detail)
         finally:
-            self._making_room = False
-        if idle:
-            self._serve_line()
-
-    def _vacate(self, id: str, *, serve: bool = True) -> None:
-        self._pool.forget(id)
-        self._places.pop(id, None)
-        if serve and self._line and self.closing is None:
-            self._serve_line()
+            oldest.commands -= 1
+        return oldest.id
 
     async def _rest_unwatched(self) -> None:
         """In a class a run without an end does not go on for ever when nobody looks at it."""
@@ -472,7 +379,7 @@ class LiveRuns:
                 log.warning("run %s: %s", held.id, message)
                 channel.status({"sentence": f"{message} Training goes on in memory and saves again as soon as it can."})
             case Gone():
-                self._vacate(held.id)
+                self.places.leave(held.id)
             case Drawn(watch=watch, view=view, event=event):
                 channel.draw(watch, view, event)
 
@@ -494,13 +401,13 @@ class LiveRuns:
                     held.deaths = 0
                     held.channel.status({"state": "worker-crashed", "sentence": sentence})
                     self._persist(held)
-                    self._vacate(id)
+                    self.places.leave(id)
                     continue
             if held.state in RUNNING or any(watch.streams for watch in held.watches.values()):
-                self._pool.settle(id, held.owner)  # its place stays its own
+                self.places.keep(id, held.owner)
                 self.begin(held)
             else:
-                self._vacate(id)
+                self.places.leave(id)
 
     async def _reopen(self, held: Held) -> None:
         try:
@@ -565,12 +472,6 @@ def problem_of(error: RefusedError) -> Problem:
 
 def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-@lru_cache(maxsize=256)
-def memory_of(spec: RunSpec) -> int:
-    """Bytes that a run may need while it trains, by the engine's estimate, which is never too low."""
-    return estimate_bytes(spec.network, spec.dataset.input_shape, spec.batch_size)
 
 
 def endless(spec: RunSpec) -> bool:

@@ -53,6 +53,8 @@ from engine.datasets.transactions import Transactions
 from engine.specs import MnistSpec, RunSpec, TransactionsSpec
 from engine.trainer import Trainer
 
+DAMAGED = "The newest saved state was damaged."
+
 
 class Desk:
     """`runs` and `errands` by their ids, as the scheduler gives them their turns."""
@@ -149,6 +151,10 @@ class Desk:
             run.adopt(command.spec)
         run.pace = Pace(command.updates_per_second)
         run.enter(command.state, command.sentence)
+        if saved is not None and saves.torn and DAMAGED not in run.sentence:
+            run.sentence += f" {DAMAGED} This is the one before, of update {run.trainer.steps:,}."
+        if command.stood is not None:
+            run.show_as_it_stood(command.stood)
         self.runs[command.run] = run
         self._send(Restored(run.id, run.snapshot()))
         if saved is None:

@@ -251,6 +251,10 @@ class LiveRun:
     def enter(self, state: str, sentence: str) -> None:
         self.state, self.sentence, self._diverged = state, sentence, None
 
+    def show_as_it_stood(self, snapshot: dict[str, Any]) -> None:
+        """A run that diverged is looked at as it was then, whatever its weights were restored to."""
+        self._diverged = self.snapshot() | snapshot
+
     def tell(self) -> None:
         """Tell what state the run is in, after all that was measured before."""
         self.flush()

@@ -24,7 +24,7 @@ class Open:
 
     `state` is what it does from then on, `sentence` what that says. The hyperparameters of `spec` hold, whatever the
     checkpoint says, and weights that fit it are carried over into a spec of other points. All runs of one `owner`
-    together get one share of the worker's time.
+    together get one share of the worker's time. `stood` is what a diverged run told last, which it goes on telling.
     """
 
     run: str
@@ -34,6 +34,7 @@ class Open:
     updates_per_second: float | None = None
     fresh: bool = False
     owner: str = "local"
+    stood: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+from app.settings import DISK_FREE_BYTES
 from engine.formats import checkpoint, native
 from engine.trainer import Trainer, TrainerState
 
@@ -15,11 +18,15 @@ from engine.trainer import Trainer, TrainerState
 class Saves:
     """The folder of one run. The recorder's state is a comfort: without it the curve goes on with an empty window.
 
-    A run that came out of a file keeps it as its beginning, because no seed draws those weights again.
+    A run that came out of a file keeps it as its beginning, because no seed draws those weights again. `torn` tells after
+    a `read` that the newest checkpoint was damaged and the one before was read. The last `disk_free_bytes` of the disk are
+    left to everybody else.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, disk_free_bytes: int = DISK_FREE_BYTES) -> None:
         self.folder = folder
+        self.torn = False
+        self._disk_free_bytes = disk_free_bytes
         self._checkpoint = folder / "run.checkpoint"
         self._beginning = folder / "beginning.checkpoint"
 
@@ -29,7 +36,7 @@ class Saves:
         Either way what was there stays.
         """
         content = native.dump(trainer.state())
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder(len(content))
         self._write_recorder(trainer.steps, recorder)
         checkpoint.write(self._checkpoint, content)
         return len(content)
@@ -42,17 +49,14 @@ class Saves:
         if not self._checkpoint.exists() and not checkpoint.previous(self._checkpoint).exists():
             beginning = self.beginning()
             return None if beginning is None else (beginning, None)
-        state = checkpoint.read(self._checkpoint)
-        try:
-            recorder = json.loads(self._recorder(state.steps).read_bytes())
-        except (OSError, ValueError):
-            recorder = None
-        return state, recorder
+        state, self.torn = checkpoint.recover(self._checkpoint)
+        return state, self._read_recorder(state.steps)
 
     def keep_beginning(self, state: TrainerState) -> None:
         """Raises OSError when the disk does not take it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        checkpoint.write(self._beginning, native.dump(state))
+        content = native.dump(state)
+        self._make_folder(len(content))
+        checkpoint.write(self._beginning, content)
 
     def beginning(self) -> TrainerState | None:
         """None for a run whose beginning follows from its seed. Raises FormatError when it is damaged."""
@@ -67,14 +71,38 @@ class Saves:
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _make_folder(self, size: int) -> None:
+        """With room for `size` bytes more. Raises OSError in words where there is none."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.folder).free
+        if free - size < self._disk_free_bytes:
+            left = f"{self._disk_free_bytes / 2**20:,.0f} MiB"
+            raise OSError(
+                errno.ENOSPC, f"only {free / 2**20:,.1f} MiB are free on the disk, of which {left} are not touched"
+            )
+
     def _recorder(self, step: int) -> Path:
         return self.folder / f"recorder-{step}.json"
+
+    def _read_recorder(self, step: int) -> dict[str, Any] | None:
+        """None when there is none, or it is not what was written."""
+        try:
+            checksum, _, content = self._recorder(step).read_text().partition("\n")
+            state: dict[str, Any] | None = json.loads(content) if checksum == digest(content) else None
+        except (OSError, ValueError):
+            return None
+        return state
 
     def _write_recorder(self, step: int, state: dict[str, Any]) -> None:
         """Written before the checkpoint it belongs to; those of the last two checkpoints are kept, as these are."""
         temporary = self.folder / "recorder.new"
-        temporary.write_text(json.dumps(state, allow_nan=False))
+        content = json.dumps(state, allow_nan=False)
+        temporary.write_text(f"{digest(content)}\n{content}")
         os.replace(temporary, self._recorder(step))
         older = sorted(self.folder.glob("recorder-*.json"), key=lambda path: path.stat().st_mtime_ns)
         for path in older[:-3]:
             path.unlink()
+
+
+def digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()

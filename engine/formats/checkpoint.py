@@ -45,16 +45,24 @@ def write(path: Path, document: bytes) -> None:
     _sync_folder(path.parent)
 
 
-def read(path: Path) -> TrainerState:
-    """The newest intact state: that at `path`, or else the one before. FormatError when there is neither."""
+def recover(path: Path) -> tuple[TrainerState, bool]:
+    """The newest intact state, and whether that is another than the newest written because that one is damaged.
+
+    FormatError when there is none.
+    """
     try:
-        return native.load(_document(path))
+        return native.load(_document(path)), False
     except (FormatError, OSError) as newest:
         try:
-            return native.load(_document(previous(path)))
+            return native.load(_document(previous(path))), not isinstance(newest, FileNotFoundError)
         except (FormatError, OSError):
             reason = str(newest) if isinstance(newest, FormatError) else "It cannot be read."
             raise FormatError(f"The saved state of this run is lost. {reason}") from newest
+
+
+def read(path: Path) -> TrainerState:
+    """The newest intact state. FormatError when there is none."""
+    return recover(path)[0]
 
 
 def delete(path: Path) -> None:

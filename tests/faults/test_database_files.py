@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from app.serve import serve
 from app.services.changes import RunChanges
+from app.settings import Settings
 from app.store import checkpoints, drawings, metrics, runs
 from app.store.database import Database
 from app.store.drawings import StoredDrawing
 from app.store.migrations import MIGRATIONS
-from app.store.opening import StartupError
 from app.wire.points import Points
 from tests.app.small_runs import service, small
 from tests.app.test_store import points, stored
@@ -186,7 +185,9 @@ def short_patience(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA busy_timeout = 10")
 
 
-def state(connection: sqlite3.Connection) -> tuple[list[tuple[int, str, str]], dict[str, list[object]], int | None, int]:
+def state(
+    connection: sqlite3.Connection,
+) -> tuple[list[tuple[int, str, str]], dict[str, list[object]], int | None, int]:
     rows = [(run.number, run.id, run.state) for run in runs.newest(connection, 99, None)]
     curves = {id: list(metrics.read(connection, id)["step"]) for id in ("a", "b", "c", "d")}
     return rows, curves, checkpoints.find(connection, "c"), len(drawings.of(connection, "anna"))
@@ -226,7 +227,11 @@ async def live_through(database: Database, begin: Callable[[], None], end: Calla
 def test_a_lock_taken_while_we_run_costs_nothing(tmp_path: Path) -> None:
     with opened(tmp_path) as database:
         other = sqlite3.connect(database.path, isolation_level=None)
-        asyncio.run(live_through(database, lambda: void(other.execute("BEGIN EXCLUSIVE")), lambda: void(other.execute("ROLLBACK"))))
+        asyncio.run(
+            live_through(
+                database, lambda: void(other.execute("BEGIN EXCLUSIVE")), lambda: void(other.execute("ROLLBACK"))
+            )
+        )
         other.close()
     check_file(database.path)
 
@@ -303,21 +308,17 @@ def test_a_file_that_is_overwritten_under_us_ends_in_memory_with_words(tmp_path:
         assert "can no longer be read" in database.notice
 
 
-def test_a_second_server_on_the_same_folder_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_second_server_on_the_same_folder_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with opened(tmp_path):
-        with pytest.raises(StartupError, match=f"already in use by process {os.getpid()}"):
-            Database(tmp_path).open()
-        second = subprocess.run(
-            [sys.executable, "-m", "app", "--port", "0", "--workers", "1", "--data", str(tmp_path)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=Path(__file__).parents[2],
-            check=False,
-        )
-    assert second.returncode == 1
-    assert second.stderr.count("\n") == 1
-    assert f"already in use by process {os.getpid()}" in second.stderr
+        assert serve(Settings(port=0, data=tmp_path, workers=1)) == 1
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert f"already in use by process {os.getpid()}" in printed.err
+    assert printed.out == ""
+    with opened(tmp_path) as database:
+        assert database.notice is None
 
 
 def test_a_run_trains_on_through_a_lock(tmp_path: Path) -> None:
