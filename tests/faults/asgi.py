@@ -30,7 +30,11 @@ class Answered:
 async def ask(
     app: Any, method: str, target: str, headers: Sequence[Header] = (OWN_HOST,), body: bytes = b""
 ) -> Answered:
-    """`target` is what stands in the request's first line; it is decoded once, as the server does."""
+    """`target` is what stands in the request's first line; it is decoded once, as the server does.
+
+    Of a stream it reads what comes first, and leaves.
+    """
+    streams = target.partition("?")[0].endswith("/events")
     path, _, query = target.encode().partition(b"?")
     scope = {
         "type": "http",
@@ -60,7 +64,7 @@ async def ask(
 
     async def send(message: Any) -> None:
         sent.append(message)
-        if message["type"] == "http.response.body" and not message.get("more_body"):
+        if message["type"] == "http.response.body" and (streams or not message.get("more_body")):
             told.set()
 
     try:
