@@ -29,6 +29,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from app.store import overlay
 from app.store.opening import (
     DAMAGE,
+    STATES,
     WRITE_PATIENCE,
     FolderLock,
     StartupError,
@@ -82,7 +83,7 @@ class Database:
     def __init__(self, folder: Path, *, retry_seconds: float = RETRY_SECONDS) -> None:
         self.folder = folder
         self.path = folder / "nabla.sqlite3"
-        self.checkpoints = folder / "checkpoints"
+        self.checkpoints = folder / STATES
         """Where workers save to; a temporary folder when the database is in memory."""
         self.in_memory = False
         self._beginning: str | None = None
@@ -130,7 +131,7 @@ class Database:
         except OSError:
             log.warning("there is no folder for temporary files either: runs cannot be saved")
         else:
-            self.checkpoints = self._temporary / "checkpoints"
+            self.checkpoints = self._temporary / STATES
             where = f"in memory and in the temporary folder {self._temporary}"
         self._beginning = (
             f"{why} Runs of now are kept {where}, and are gone when this server stops. "

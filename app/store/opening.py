@@ -14,6 +14,8 @@ from pathlib import Path
 
 from app.store.migrations import APPLICATION_ID, MIGRATIONS
 
+STATES = "checkpoints"
+"""The folder beside the history where workers save to."""
 WRITE_PATIENCE = 2.0
 """Seconds that a transaction waits for another program to let go of the file."""
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -44,20 +46,22 @@ def open_folder(folder: Path) -> FolderLock:
 
 
 def open_file(path: Path) -> tuple[sqlite3.Connection, str | None]:
-    """A checked connection with the present schema, and the name under which an unreadable file was put aside, if one was.
+    """A checked connection with the present schema, and the name under which an unreadable history was put aside, if one was.
 
-    Raises UnusableError when the file has to stay as it is.
+    So are the saved states of a history that is not there any more. Raises UnusableError when the file has to stay as it is.
     """
     if path.is_file() and not os.access(path, os.R_OK | os.W_OK):
         raise UnusableError(f"The history {path} may not be read and written by this account{owner(path)}.")
     try:
         try:
-            return connect(path), None
+            lost = not (path.exists() and path.stat().st_size) and has_states(path.parent)
+            kept = move_aside(path).name if lost else None
+            return connect(path), kept
         except sqlite3.DatabaseError as error:
             if not (path.is_dir() or isinstance(error, ForeignFileError) or error.sqlite_errorcode & 0xFF in DAMAGE):
                 raise
-            kept = move_aside(path)
-            return connect(path), kept.name
+            kept = move_aside(path).name
+            return connect(path), kept
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise UnusableError(
@@ -104,14 +108,23 @@ def damaged(found: str) -> sqlite3.DatabaseError:
     return error
 
 
+def has_states(folder: Path) -> bool:
+    states = folder / STATES
+    return states.is_dir() and any(states.iterdir())
+
+
 def move_aside(path: Path) -> Path:
-    """Rename the file and its companions, so that nothing is lost and nothing stale is read again."""
+    """Rename the file, its companions and the states of its runs, so that nothing is lost and nothing stale is read again."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     kept = path.with_name(f"nabla.unreadable-{stamp}.sqlite3")
     for suffix in ("", "-wal", "-shm"):
         companion = path.with_name(path.name + suffix)
         if companion.exists():
             companion.rename(kept.with_name(kept.name + suffix))
+    if has_states(path.parent):
+        states = kept.with_suffix(f".{STATES}")
+        (path.parent / STATES).rename(states)
+        return kept if kept.exists() else states
     return kept
 
 

@@ -108,7 +108,7 @@ def test_the_newest_run_on_a_dataset_is_found_among_others(database: Database) -
         for name, dataset in (("a", "mnist"), ("b", "plane"), ("c", "mnist"), ("d", "table")):
             run = replace(stored(name), spec={"dataset": {"name": dataset}})
             await database.call(runs.insert, run)
-        found = [await database.call(runs.newest_of, dataset) for dataset in ("mnist", "plane", "curve")]
+        found = [await database.call(runs.newest_of, dataset, "local") for dataset in ("mnist", "plane", "curve")]
         return [run and run.id for run in found]
 
     assert asyncio.run(scenario()) == ["c", "b", None]
@@ -167,7 +167,10 @@ def test_a_file_from_before_the_test_loss_keeps_its_points_and_takes_new_ones(tm
     database = Database(tmp_path)
     with sqlite3.connect(database.path) as old:
         old.executescript(f"PRAGMA application_id = {APPLICATION_ID}; {RUNS} PRAGMA user_version = 1;")
-        runs.insert(old, stored("a"))
+        old.execute(
+            "INSERT INTO runs (id, created, owner, spec, state, sentence, snapshot) "
+            "VALUES ('a', '2025-01-01T00:00:00Z', 'local', '{}', 'paused', '', '{}')"
+        )
         old.execute("INSERT INTO metrics (run, step, examples, seconds, test_accuracy) VALUES (1, 10, 200, 0.5, 0.75)")
     old.close()
     database.open()

@@ -82,6 +82,8 @@ def folder_in_its_place(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [truncated, cut_to_its_head, overwritten, text, foreign, folder_in_its_place])
 def test_an_unreadable_history_is_put_aside_and_said_so(history: Path, damage: Callable[[Path], None]) -> None:
+    states = history.parent / "checkpoints" / "0123456789abcdef"
+    states.mkdir(parents=True)
     damage(history)
     before = history.read_bytes() if history.is_file() else None
     with opened(history.parent) as database:
@@ -91,6 +93,8 @@ def test_an_unreadable_history_is_put_aside_and_said_so(history: Path, damage: C
         assert database.notice is not None
         assert kept.name in database.notice
         assert not database.in_memory
+        assert not database.checkpoints.exists()
+        assert kept.with_suffix(".checkpoints").joinpath(states.name).is_dir(), "its runs' states are kept, too"
     assert before is None or kept.read_bytes() == before
     with opened(history.parent) as database:  # what was begun anew is sound
         assert database.notice is None
@@ -117,6 +121,20 @@ def test_harmless_leftovers_need_no_words(history: Path, leftover: Callable[[Pat
         assert database.notice is None
         assert asyncio.run(database.call(runs.count)) == left
         asyncio.run(database.call(runs.insert, stored("new")))
+
+
+@pytest.mark.parametrize("leftover", [empty, missing])
+def test_the_states_of_a_history_that_is_gone_are_kept_and_named(
+    history: Path, leftover: Callable[[Path], None]
+) -> None:
+    states = history.parent / "checkpoints" / "0123456789abcdef"
+    states.mkdir(parents=True)
+    leftover(history)
+    with opened(history.parent) as database:
+        (kept,) = history.parent.glob("nabla.unreadable-*.checkpoints")
+        assert kept.joinpath(states.name).is_dir()
+        assert database.notice is not None
+        assert kept.stem in database.notice
 
 
 def test_the_log_of_another_database_is_never_taken_for_our_own(history: Path, tmp_path: Path) -> None:
