@@ -206,14 +206,23 @@ class LiveRuns:
         """The worker's answer, with the run opened first if it has no home. Raises Problems."""
         held.commands += 1
         try:
-            try:
-                async with asyncio.timeout(PLACE_SECONDS if self.places.is_waiting(held.id) else None):
-                    await self.open(held)
-            except TimeoutError:
-                raise Busy(f"{held.channel.run['sentence']} Until then nothing else can be asked of it.") from None
+            await self._open_soon(held)
             return await self.command(command)
         finally:
             held.commands -= 1
+
+    async def _open_soon(self, held: Held) -> None:
+        """Like `open`, for one who waits for the answer; a run that has to wait for a place goes on waiting alone."""
+        opening = asyncio.ensure_future(self.open(held))
+        await asyncio.wait({opening}, timeout=PLACE_SECONDS)
+        if not opening.done() and self.places.is_waiting(held.id):
+            opening.cancel()
+            raise Busy(
+                "All places for runs are in use, and this one waits for one. Stop or delete a run, or try again later.",
+                retry_after=30,
+                code="too_many_live_runs",
+            )
+        await opening
 
     async def open(self, held: Held, *, fresh: bool = False) -> None:
         """Make sure that the run lives in a worker; several who want this at once wait for the same opening."""

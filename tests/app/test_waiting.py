@@ -80,7 +80,7 @@ def test_a_run_without_a_place_waits_in_line_and_says_where(tmp_path: Path) -> N
                 await runs.create(of_points())
             assert refused.value.status == 503
             assert len((await runs.list())["items"]) == 4, "what was refused left nothing behind"
-            with pytest.raises(Busy, match="number 1 in line"):
+            with pytest.raises(Busy, match="waits for one"):
                 await runs.step(third["id"], 1)
             await runs.delete(running[0])
             run = await until(runs, third["id"], lambda run: run["state"] == "running")
@@ -103,8 +103,8 @@ def test_exactly_as_many_are_taken_in_as_there_are_places(tmp_path: Path) -> Non
             assert runs.stored == 12
             for run in taken:
                 await runs.delete(run["id"])
-            assert runs._live._places == {}
-            assert len(runs._live._line) == 0
+            assert runs._live.places.taken == 0
+            assert runs._live.places.waiting == 0
 
     asyncio.run(scenario())
 

@@ -1,0 +1,158 @@
+"""Places in the workers, and the line of runs that wait for one.
+
+There are so many places, and so much memory, for open runs. A place is given when it is asked for, or later in the order of the
+line; a run that nobody needs now makes room for one that is wanted. All of it happens on the event loop without a pause
+between looking and taking, so that nobody takes a place twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from time import monotonic
+
+from app.errors import Busy
+from app.services.waiting import Line
+from app.settings import Limits
+from app.workers.pool import Pool
+from engine.shapes import estimate_bytes
+from engine.specs import RunSpec
+
+PLACE_SECONDS = 5.0
+"""How long whoever wants something of a run waits for its place; the run itself goes on waiting."""
+LINE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a run takes up in the workers; `size` is its memory in bytes, by estimate."""
+
+    owner: str
+    size: int
+
+
+class Places:
+    """`put_away` lets the run that was wanted least lately go and answers which; None when all are in use.
+
+    `tell` hears where a run stands in the line, and for how many seconds it may still wait.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        limits: Limits,
+        *,
+        put_away: Callable[[Iterable[str]], Awaitable[str | None]],
+        tell: Callable[[str, int, float | None], None],
+    ) -> None:
+        self._pool, self._limits, self._put_away, self._tell = pool, limits, put_away, tell
+        self._taken: dict[str, Place] = {}
+        self._line = Line()
+        self._again: asyncio.TimerHandle | None = None
+        self._clearing: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Nobody is called any more."""
+        self._closed = True
+        if self._again is not None:
+            self._again.cancel()
+        if self._clearing is not None:
+            self._clearing.cancel()
+
+    @property
+    def taken(self) -> int:
+        return len(self._taken)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._line)
+
+    def is_waiting(self, id: str) -> bool:
+        return id in self._line
+
+    def reserve(self, id: str, owner: str, spec: RunSpec) -> asyncio.Future[None]:
+        """A place for a run, or a ticket of the line; done when it has the place. Raises Busy when the line is full."""
+        if id not in self._line and len(self._line) >= self._limits.runs_waiting:
+            raise Busy(
+                f"All {self._limits.runs_live:,} places for runs are taken, and {len(self._line):,} more wait for one. "
+                "Try again later.",
+                retry_after=30,
+                code="too_many_live_runs",
+            )
+        ticket = self._line.draw(id, owner, memory_of(spec))
+        self._serve()
+        if not ticket.called.done():
+            self._tell(id, self._line.in_order(self._by_owner()).index(ticket) + 1, None)
+        return ticket.called
+
+    async def soon(self, id: str, owner: str, spec: RunSpec) -> None:
+        """A place for one who waits for it now. Raises Busy when there is none for some seconds."""
+        called = self.reserve(id, owner, spec)
+        try:
+            async with asyncio.timeout(PLACE_SECONDS):
+                await called
+        except TimeoutError:
+            self.leave(id)
+            raise Busy(
+                "All places for runs are in use. Stop or delete one, or try again later.",
+                retry_after=30,
+                code="too_many_live_runs",
+            ) from None
+
+    def keep(self, id: str, owner: str) -> None:
+        """The worker of a run died: its place stays its own, in whichever worker."""
+        self._pool.settle(id, owner)
+
+    def leave(self, id: str) -> None:
+        """The place, or the ticket, is not needed any more."""
+        self._line.leave(id)
+        self._pool.forget(id)
+        self._taken.pop(id, None)
+        if self._line and not self._closed:
+            self._serve()
+
+    def _by_owner(self) -> Counter[str]:
+        return Counter(place.owner for place in self._taken.values())
+
+    def _serve(self) -> None:
+        """Give places to those who are next as long as there are any; else make one, or look again a little later."""
+        while self._line:
+            ticket = self._line.in_order(self._by_owner())[0]
+            if not self._fits(ticket.size):
+                if self._clearing is None:
+                    self._clearing = asyncio.create_task(self._make_room())
+                break
+            self._pool.settle(ticket.run, ticket.owner)
+            self._taken[ticket.run] = Place(ticket.owner, ticket.size)
+            self._line.call(ticket, monotonic())
+        if self._line and self._again is None and not self._closed:
+            self._again = asyncio.get_running_loop().call_later(LINE_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._again = None
+        self._serve()
+        for position, ticket in enumerate(self._line.in_order(self._by_owner()), 1):
+            self._tell(ticket.run, position, self._line.seconds(position))
+
+    def _fits(self, size: int) -> bool:
+        """Whether there is a place, and memory; a run alone always fits, for its own limit was checked."""
+        memory = sum(place.size for place in self._taken.values()) + size
+        return not self._taken or (len(self._taken) < self._limits.runs_live and memory <= self._limits.memory_bytes)
+
+    async def _make_room(self) -> None:
+        try:
+            gone = await self._put_away(list(self._taken))
+        finally:
+            self._clearing = None
+        if gone is not None:
+            self.leave(gone)
+
+
+@lru_cache(maxsize=256)
+def memory_of(spec: RunSpec) -> int:
+    """Bytes that a run may need while it trains, by the engine's estimate, which is never too low."""
+    return estimate_bytes(spec.network, spec.dataset.input_shape, spec.batch_size)
