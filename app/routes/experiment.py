@@ -172,6 +172,11 @@ def read(texts: Mapping[str, str], page: PageName = "plane") -> Experiment:
     return experiment
 
 
+def view_of(texts: Mapping[str, str]) -> View:
+    """How a form shows its run; what is wrong in it is as usual."""
+    return _Reader(texts).view()
+
+
 class _Reader:
     """Reads text by text; what is wrong is noted and has the value of the base."""
 

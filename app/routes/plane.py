@@ -20,7 +20,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import UploadFile
 
 from app.deps import DatasetsService, RunsService
-from app.errors import NotFound, Problem, Unprocessable
+from app.errors import NotFound, Overtaken, Problem, Unprocessable
 from app.routes.experiment import (
     KINDS,
     Experiment,
@@ -31,6 +31,7 @@ from app.routes.experiment import (
     misfit,
     page_of,
     read,
+    view_of,
     write,
 )
 from app.routes.experiment_texts import flat, packed, playground
@@ -60,6 +61,10 @@ from engine.validation import read_run_spec, read_value
 
 router = APIRouter(include_in_schema=False)
 
+OVERTAKEN = (
+    "This experiment was changed in another tab at the same moment. It is shown as it is now; "
+    "make your change again if you still want it."
+)
 SIGNS_OF_A_FORM = frozenset({"action", "layers", "playground", "preset"})
 """An address with one of these is turned into one that says the experiment itself."""
 
@@ -144,7 +149,9 @@ def no_run(experiment: Experiment) -> dict[str, Any]:
         **spec.to_dict(),
         "dataset": dataset,
         "id": "",
+        "version": "",
         "state": "queued",
+        "waiting": None,
         "sentence": "The network is being set up.",
         "step": 0,
         "epoch": 0.0,
@@ -215,7 +222,12 @@ async def change_experiment(page: PageName, run_id: str, request: Request, runs:
     """Makes the run what the form says, or the address in its `query`; what cannot be is told at its field and changes nothing."""
     run, before = await shown_run(runs, run_id)
     async with request.form(max_fields=300, max_part_size=2 * 2**20) as form:
-        pairs = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
+        expected = form.get("expected", run["version"])
+        pairs = [(name, text) for name, text in form.multi_items() if isinstance(text, str) and name != "expected"]
+    if dict(pairs).get("action") == "follow":
+        return followed(run, before, pairs, request)
+    if expected != run["version"]:
+        return followed(run, before, pairs, request, overtaken=True)
     texts: dict[str, str] = {}
     try:
         if (query := dict(pairs).get("query")) is not None:
@@ -229,6 +241,8 @@ async def change_experiment(page: PageName, run_id: str, request: Request, runs:
         experiment = read(texts, page)
         check_run(experiment.spec)
         run, change = await become(runs, run, before.spec, experiment, go_on=action.startswith("rate:"))
+    except Overtaken:
+        return followed(*await shown_run(runs, run_id), pairs, request, overtaken=True)
     except ExperimentError as error:
         return answer(bench_of(before, texts, error.errors), run, request, change="refused", status=422)
     except (SpecError, Problem) as error:
@@ -237,23 +251,47 @@ async def change_experiment(page: PageName, run_id: str, request: Request, runs:
     return answer(bench_of(experiment, texts, notice=notice), run, request, change=change)
 
 
+def followed(
+    run: dict[str, Any],
+    now: Experiment,
+    pairs: list[tuple[str, str]],
+    request: Request,
+    *,
+    overtaken: bool = False,
+) -> Response:
+    """The bench of what another tab has made of the run, looked at as the form says; `overtaken`: it had a change of its own."""
+    if request.url.path != f"/{now.page}/runs/{run['id']}/experiment":
+        return Response(headers={"HX-Redirect": f"/{now.page}?run={run['id']}"})
+    try:
+        texts = flat(pairs)
+    except SpecError:
+        texts = {}
+    shown = replace(now, view=replace(view_of(texts), speed=run.get("updates_per_second")))
+    bench = bench_of(shown, texts, problem=OVERTAKEN if overtaken else "")
+    return answer(bench, run, request, change="overtaken" if overtaken else "followed", status=409 if overtaken else 200)
+
+
 async def become(
     runs: Runs, run: dict[str, Any], before: RunSpec, experiment: Experiment, *, go_on: bool
 ) -> tuple[dict[str, Any], str]:
-    """The run after the change, and what it was: `view`, `live`, `weights` or `nothing` (what was kept)."""
+    """The run after the change, and what it was: `view`, `live`, `weights` or `nothing` (what was kept).
+
+    Raises Overtaken when it is not the run of `before` any more.
+    """
     spec, run_id = experiment.spec, run["id"]
     live = live_changes(before, spec)
     change = "view"
     if live is None:
         change = kept_weights(before, spec)
-        run = await runs.respec(run_id, spec, keep=kept_weights(before, spec))
+        run = await runs.respec(run_id, spec, keep=kept_weights(before, spec), expected=run["version"])
     elif live:
         change = "live"
     changes: dict[str, Any] = live or {}
     if experiment.view.speed != run["updates_per_second"]:
         changes["updates_per_second"] = experiment.view.speed
     if changes or go_on:
-        run = await runs.change(run_id, RunChanges(**changes, state="running" if go_on else None))
+        wanted = RunChanges(**changes, state="running" if go_on else None)
+        run = await runs.change(run_id, wanted, expected=run["version"])
     return run, change
 
 

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import UploadFile
 
 from app.deps import RunsService
-from app.errors import Busy, Conflict, Unprocessable
+from app.errors import Busy, Conflict, Overtaken, Unprocessable
 from app.names import clean_name
 from app.routes.api.answering import attachment
 from app.routes.builder import draft_of_form, run_spec
@@ -134,6 +134,8 @@ async def reset(
     return commands_fragment(await runs.reset(run_id, seed=new))
 
 
+OVERTAKEN = "Another tab changed these at the same moment. They stand as they are now; change them again if you like."
+
 # ---- Trainer -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -142,16 +144,34 @@ async def change_trainer(run_id: str, request: Request, runs: RunsService) -> HT
     """Takes over what is legal; what is not keeps its text and says why, and the run keeps its value."""
     texts = await typed(request)
     run = await runs.get(run_id)
+    expected = texts.pop("expected", run["version"])
+    if expected != run["version"]:
+        return trainer_fragment(run, notice=OVERTAKEN, status=409)
     changes = trainer_changes(run, texts)
     notice = ""
     if changes is not None:
-        before, run = run, await runs.change(run_id, changes)
+        try:
+            before, run = run, await runs.change(run_id, changes, expected=expected)
+        except Overtaken:
+            return trainer_fragment(await runs.get(run_id), notice=OVERTAKEN, status=409)
         if changes.optimizer is not None and before["optimizer"]["name"] != run["optimizer"]["name"]:
             name, rate = OPTIMIZER_TITLES[run["optimizer"]["name"]], run["optimizer"]["learning_rate"]
             notice = f"The learning rate is now {plain_number(rate)}, as is usual for {name}."
             texts = {}  # what was typed was meant for the other optimizer
-    form = trainer_form(run, texts, notice)
-    return render("_trainer.html", {"run": run, "trainer": form, "aside": False}, block="trainer")
+    return trainer_fragment(run, texts, notice)
+
+
+@router.get("/runs/{run_id}/trainer")
+async def trainer(run_id: str, runs: RunsService) -> HTMLResponse:
+    """The form as the run is now, after another tab has changed it."""
+    return trainer_fragment(await runs.get(run_id))
+
+
+def trainer_fragment(
+    run: dict[str, Any], typed: dict[str, str] | None = None, notice: str = "", *, status: int = 200
+) -> HTMLResponse:
+    values = {"run": run, "trainer": trainer_form(run, typed, notice), "aside": False}
+    return render("_trainer.html", values, block="trainer", status=status)
 
 
 # ---- Evaluation and sentence ---------------------------------------------------------------------------------------------------------

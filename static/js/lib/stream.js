@@ -1,16 +1,25 @@
 /**
  * The page's one stream, of one run or (runs-stream.js) of several, by htmx's hx-sse: named events arrive as DOM events on the `#stream` element, a hidden tab lets go
- * of its connection, a broken one is made again with Last-Event-ID (0.5 s, doubling to 8 s).
+ * of its connection, a broken one is made again with Last-Event-ID, for as long as the page is open.
  *
  * The request is issued by `htmx.ajax` rather than by `hx-sse:connect` on `load`, for two reasons seen in htmx 4.0.1: hx-sse
  * never retries when the very first connection fails, and an element processed twice (by htmx's own start and by us)
- * connects twice. The options that `hx-sse:connect` would imply therefore stand in `hx-config`. Jitter is off so that the
- * page can say truly in how many seconds it tries again.
+ * connects twice. The options that `hx-sse:connect` would imply therefore stand in `hx-config`. How long to wait is decided
+ * here and not by hx-sse (whose jitter is off), so that the page can say truly in how many seconds it tries again.
  */
 
 const OPTIONS = {
-  sse: { reconnect: true, pauseOnBackground: true, releaseOn: "immediate", reconnectDelay: 500, reconnectMaxDelay: 8000, reconnectJitter: 0 },
+  sse: { reconnect: true, pauseOnBackground: true, releaseOn: "immediate", reconnectDelay: 0, reconnectMaxDelay: 0, reconnectJitter: 0 },
 };
+const FIRST = 500, QUICK = 8000, SLOW = 30_000; // ms between two attempts
+const QUICK_ATTEMPTS = 12; // about a minute; a server that is started again is back by then
+const SCATTER = 0.5; // share of the pause, either way: a class whose server was away does not come back in one instant
+
+/** Milliseconds before another attempt: doubling to 8 s, and slower when a minute has gone by. @param {number} failed attempts so far */
+export function pause(failed) {
+  const steady = failed < QUICK_ATTEMPTS ? Math.min(FIRST * 2 ** failed, QUICK) : Math.min(QUICK * 2 ** (failed - QUICK_ATTEMPTS), SLOW);
+  return steady * (1 + SCATTER * (2 * Math.random() - 1));
+}
 
 /**
  * What hx-sse tells about its connection.
@@ -24,10 +33,11 @@ const OPTIONS = {
 export class ServerEvents extends EventTarget {
   /** @type {HTMLElement} */ #element;
   /** @type {Connection | null} */ #connection = null;
-  #attempt = 0;
+  #failed = 0;
   #timer = 0;
   #status = 0;
   #lastId = "";
+  #seen = () => this.open();
 
   /**
    * @param {HTMLElement} element holds the connection and is never swapped @param {string} url
@@ -54,9 +64,16 @@ export class ServerEvents extends EventTarget {
     // The server takes its leave: it stops (and may soon be back) or the run was deleted (and the next answer is 404).
     element.addEventListener("close", () => this.#retry(0));
     element.addEventListener("htmx:sse:after:connection", event => {
-      this.#connection = /** @type {CustomEvent} */ (event).detail.connection;
-      this.#attempt = 0;
+      const connection = this.#connection = /** @type {CustomEvent} */ (event).detail.connection;
+      this.#failed = 0;
+      this.#prepare(connection);
       this.dispatchEvent(new Event("found"));
+      // hx-sse hears of a page that goes out of sight from now on only; this one did while it connected.
+      if (document.hidden) setTimeout(() => document.dispatchEvent(new Event("visibilitychange")));
+    });
+    // Whoever comes back to a page waits for nothing.
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden && this.#connection) this.#prepare(this.#connection, 0);
     });
     element.addEventListener("htmx:sse:before:connection", event => this.#waiting(/** @type {CustomEvent} */ (event).detail.connection));
     element.addEventListener("htmx:sse:error", event => { this.#status = /** @type {CustomEvent} */ (event).detail.status ?? 0; });
@@ -70,18 +87,27 @@ export class ServerEvents extends EventTarget {
     this.dispatchEvent(new CustomEvent(name, { detail: data }));
   }
 
+  /** As soon as the page is in sight: a browser has six connections for all of its tabs. */
   open() {
     clearTimeout(this.#timer);
+    this.#timer = 0;
+    if (document.hidden) {
+      document.addEventListener("visibilitychange", this.#seen, { once: true });
+      return;
+    }
     const headers = this.#lastId ? { "Last-Event-ID": this.#lastId } : {};
     window.htmx?.ajax("GET", this.url, { source: this.#element, target: this.#element, swap: "none", headers });
   }
 
   /** Does not wait for the end of the pause before the next attempt. */
   hurry() {
-    if (this.#timer) {
-      this.#timer = 0;
-      this.open();
-    } else this.#connection?.delayCanceller?.();
+    if (this.#timer) this.open();
+    else this.#connection?.delayCanceller?.();
+  }
+
+  /** How long hx-sse will wait before its next attempt. @param {Connection} connection @param {number} [delay] milliseconds */
+  #prepare(connection, delay = pause(this.#failed)) {
+    connection.config.reconnectDelay = connection.config.reconnectMaxDelay = delay;
   }
 
   /** @param {Connection} connection about to be made; `attempt` is 0 for the first */
@@ -93,8 +119,9 @@ export class ServerEvents extends EventTarget {
       this.dispatchEvent(new Event("gone"));
       return;
     }
-    const { reconnectDelay, reconnectMaxDelay } = connection.config;
-    this.#lost(Math.min(reconnectDelay * 2 ** (connection.attempt - 1), reconnectMaxDelay));
+    this.#lost(connection.config.reconnectMaxDelay);
+    this.#failed += 1;
+    this.#prepare(connection);
   }
 
   /** @param {number} status */
@@ -104,7 +131,7 @@ export class ServerEvents extends EventTarget {
       this.dispatchEvent(new Event("gone"));
       return;
     }
-    const delay = Math.min(OPTIONS.sse.reconnectDelay * 2 ** this.#attempt++, OPTIONS.sse.reconnectMaxDelay);
+    const delay = pause(this.#failed++);
     clearTimeout(this.#timer);
     this.#timer = window.setTimeout(() => { this.#timer = 0; this.open(); }, delay);
     this.#lost(delay);

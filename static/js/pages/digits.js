@@ -19,6 +19,7 @@ import { integer, percent } from "../lib/format.js";
 import { Pace } from "../lib/pace.js";
 import { limits } from "../lib/painting.js";
 import { RunStream } from "../lib/stream.js";
+import { filledAnew } from "../lib/versions.js";
 import { Watch } from "../lib/watch.js";
 
 /** @typedef {"drawing" | "train" | "test"} Source */
@@ -171,6 +172,10 @@ on("state", (/** @type {Run} */ state) => {
   tiles.classes = state.dataset.classes;
   figures.set({ ...state.metrics, step: state.step, examples: state.examples, epoch: state.epoch, seconds: state.seconds });
   write(document.getElementById("seed"), String(state.seed));
+  if (!first && JSON.stringify(state.network) !== network) return location.reload(); // the page is made for its network
+  network = JSON.stringify(state.network);
+  late = waits();
+  if (!late) catchUp();
   watch.announce();
   if (first || fresh) {
     indices = [];
@@ -187,6 +192,41 @@ on("frame", (/** @type {Frame | TilesFrame} */ frame) => {
   else if (frame.view === "tiles" && frame.watch === watch.id) tiles.show(frame);
 });
 on("status", (/** @type {{ step: number }} */ { step }) => figures.set({ step }));
+
+// ---- What another tab, or a program, changed ---------------------------------------------------------------------------------
+
+let network = "", late = false;
+/** An element of its own: the stream's takes every failed request for a broken connection. */
+const asker = make("div", { hidden: true });
+document.body.append(asker);
+const trainer = () => /** @type {HTMLFormElement} */ (document.getElementById("trainer"));
+const waits = () => trainer().classList.contains("htmx-request");
+
+/** The trainer's form shows what the run is, whoever made it so. */
+async function catchUp() {
+  late = false;
+  if (!run || run.version === trainer().dataset.version) return;
+  await window.htmx?.ajax("GET", `/runs/${runId}/trainer`, { source: asker, target: trainer(), swap: "outerMorph" });
+  filledAnew();
+  settle();
+}
+
+/** Fields stand as the server says; one that has the focus is left to whoever types in it. */
+function settle() {
+  for (const field of trainer().elements) {
+    if (field === document.activeElement) continue;
+    if (field instanceof HTMLInputElement) field.value = field.defaultValue;
+    else if (field instanceof HTMLSelectElement) for (const option of field.options) if (option.defaultSelected) option.selected = true;
+  }
+}
+document.addEventListener("htmx:finally:request", () => setTimeout(() => { if (late && !waits()) void catchUp(); }));
+document.addEventListener("htmx:after:swap", event => {
+  const { ctx } = /** @type {CustomEvent} */ (event).detail;
+  if (ctx.response?.status === 409 && ctx.sourceElement?.id === "trainer") {
+    filledAnew();
+    settle();
+  }
+});
 
 // ---- Controls ------------------------------------------------------------------------------------------------------------------
 

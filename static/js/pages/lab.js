@@ -12,6 +12,7 @@ import { fixed, integer, significant } from "../lib/format.js";
 import { Pace } from "../lib/pace.js";
 import { PointSet } from "../lib/plane-points.js";
 import { RunsStream } from "../lib/runs-stream.js";
+import { pause } from "../lib/stream.js";
 import { newId, Watch } from "../lib/watch.js";
 import { ConnectionNotice } from "../lib/connection.js";
 import "../elements/slow-motion.js";
@@ -20,7 +21,6 @@ const DRAG_EVERY = 60; // ms between two sendings of a slider that moves
 const LOOK_EVERY = 1000; // ms between two looks at runs that train
 const REST = 10; // times as long as an answer took the page waits at least: a server with a whole class on it answers slower
 const MORE_EVERY = 100; // ms between two that tell more and more
-const AGAIN = 1000; // ms until what the server did not take is sent again
 const LATER = [429, 503]; // statuses by which it asks for patience
 
 const place = /** @type {HTMLElement} */ (document.getElementById("stream"));
@@ -49,7 +49,7 @@ const fed = () => /** @type {Fed[]} */ (all("#stage *").filter(element => elemen
 /** @typedef {Record<string, string>} Values */
 /** Commands that wait for their turn. @type {Values[]} */
 const waiting = [];
-let busy = false, dirty = false, away = false, looked = 0, took = 0;
+let busy = false, dirty = false, away = false, failed = 0, looked = 0, took = 0;
 sender.addEventListener("htmx:error", () => { away = true; });
 sender.addEventListener("htmx:response:error", event => { away = LATER.includes(/** @type {CustomEvent} */ (event).detail.ctx?.response?.status); });
 
@@ -79,9 +79,10 @@ async function pump() {
     away = false;
     await window.htmx?.ajax("POST", `/labs/${lab}`, { source: sender, target: form(), swap: "outerMorph", values: { command: "look", ...fields(), ...command } });
     took = performance.now() - looked;
-    if (away) {
+    if (!away) failed = 0;
+    else {
       waiting.unshift(command);
-      await new Promise(done => setTimeout(done, AGAIN));
+      await new Promise(done => setTimeout(done, pause(failed++)));
       continue;
     }
     // A link whose updates cannot be done says why in #problems; the lab itself opens as if it had named none.

@@ -22,7 +22,8 @@ import { percent, integer } from "../lib/format.js";
 import { Pace } from "../lib/pace.js";
 import { limits } from "../lib/painting.js";
 import { PointSet } from "../lib/plane-points.js";
-import { RunStream } from "../lib/stream.js";
+import { pause, RunStream } from "../lib/stream.js";
+import { filledAnew } from "../lib/versions.js";
 import { Watch } from "../lib/watch.js";
 
 const DRAG_EVERY = 100; // ms between two sendings of a slider that moves
@@ -71,6 +72,17 @@ function open() {
   void send(place, "open", { query: query(), run: earlier });
 }
 
+/** Until there is a run, a server that is away or full is asked again; `#stream` asks for nothing else before. */
+let asked = 0;
+for (const name of ["htmx:error", "htmx:response:error"]) place.addEventListener(name, event => {
+  const status = /** @type {CustomEvent} */ (event).detail.ctx?.response?.status ?? 0;
+  if (!watch && (status === 0 || status === 503)) setTimeout(open, pause(asked++));
+});
+
+/** What was changed while the server was away is sent when it is back. */
+let unsent = false;
+document.addEventListener("htmx:error", event => { unsent ||= event.target === form(); });
+
 /** @param {string} id begins to follow the run */
 function follow(id) {
   try { sessionStorage.setItem(STORE, id); } catch { /* as above */ }
@@ -80,6 +92,10 @@ function follow(id) {
   new ConnectionNotice(stream, /** @type {Element} */ (document.getElementById("problems") ?? form()), { href: "", words: "Open this experiment again" });
   /** @template T @param {string} name @param {(data: T) => void} act */
   const on = (name, act) => stream.addEventListener(name, event => act(/** @type {CustomEvent} */ (event).detail));
+  stream.addEventListener("found", () => {
+    if (unsent) form().requestSubmit();
+    unsent = false;
+  });
   on("state", took);
   on("metrics", (/** @type {Metrics} */ { points: rows, latest }) => {
     const chart = /** @type {import("../elements/loss-chart.js").LossChart | null} */ (one("loss-chart"));
@@ -109,6 +125,20 @@ function took(state) {
   void points.follow(state.id, state.dataset.digest ?? "");
   equip();
   watch?.announce();
+  late = waits();
+  if (!late) catchUp();
+}
+
+/** The run became something while an answer was awaited: what this form asked for, or what another tab did. */
+let late = false;
+
+/** The form shows what the run is, whoever made it so. */
+function catchUp() {
+  late = false;
+  const { version, speed } = form().dataset;
+  if (run && (run.version !== version || String(run.updates_per_second ?? "") !== speed)) {
+    void send(form(), `runs/${run.id}/experiment`, { action: "follow" });
+  }
 }
 
 // ---- Frames ----------------------------------------------------------------------------------------------------------------
@@ -186,6 +216,7 @@ document.addEventListener("submit", event => {
   event.stopImmediatePropagation();
 }, { capture: true });
 document.addEventListener("htmx:finally:request", () => setTimeout(press));
+document.addEventListener("htmx:finally:request", () => setTimeout(() => { if (late && !waits()) catchUp(); }));
 
 function press() {
   if (waits() || !presses.length) return;
@@ -230,6 +261,7 @@ function settle() {
   }
 }
 
+const THEIRS = ["followed", "overtaken"]; // the form was filled with what another tab made of the run
 let changed = -Infinity, travelling = false;
 
 /** The address bar says what the bench is. */
@@ -239,6 +271,8 @@ function address() {
   if (travelling || change === "opened") {
     travelling = false;
     if (change === "opened") return;
+  } else if (THEIRS.includes(change)) {
+    if (!new URLSearchParams(location.search).has("run")) history.replaceState(null, "", now);
   } else if (now !== location.pathname + location.search + location.hash) {
     const gesture = performance.now() - changed < SAME_GESTURE || change === "view";
     history[gesture ? "replaceState" : "pushState"](null, "", now);
@@ -253,7 +287,9 @@ document.addEventListener("htmx:after:swap", event => {
   sent = "";
   // The buttons of the run bar come back by themselves; then the form may be ahead of what the server knows.
   const { target } = /** @type {CustomEvent} */ (event).detail.ctx;
-  if (target === form() && !waits()) settle();
+  const theirs = THEIRS.includes(form().dataset.change ?? "") && (target === form() || target === "#experiment"); // hx-status names it
+  if (theirs) filledAnew();
+  if (theirs || target === form() && !waits()) settle();
   address();
   share();
   equip();
