@@ -213,7 +213,8 @@ class LiveRuns:
 
     async def _open_soon(self, held: Held) -> None:
         """Like `open`, for one who waits for the answer; a run that has to wait for a place goes on waiting alone."""
-        opening = asyncio.ensure_future(self.open(held))
+        opening = asyncio.create_task(self.open(held))
+        opening.add_done_callback(heard)
         await asyncio.wait({opening}, timeout=PLACE_SECONDS)
         if not opening.done() and self.places.is_waiting(held.id):
             opening.cancel()

@@ -142,7 +142,7 @@ class Runs(LookingAtRuns):
             await self._thin_out()
         self._check_room()
         id, owner = new_id(), asking.get().person
-        self._live.reserve(id, owner, spec)
+        self._live.places.reserve(id, owner, spec)
         stored = StoredRun(
             id=id,
             created=utc_now(),
@@ -158,7 +158,7 @@ class Runs(LookingAtRuns):
         try:
             await self._insert(stored, key, digest)
         except BaseException:
-            self._live.give_back(id)
+            self._live.places.leave(id)
             raise
         held = self._live.hold(stored, spec)
         held.wish = state
@@ -320,11 +320,11 @@ class Runs(LookingAtRuns):
         self._check_room()
         self._check_share()
         id, owner = new_id(), asking.get().person
-        await self._live.place_soon(id, owner, RunSpec())
+        await self._live.places.soon(id, owner, RunSpec())
         try:
             spec, snapshot = await self._live.command(Import(run=id, body=body, filename=filename))
         except Problem:
-            self._live.give_back(id)
+            self._live.places.leave(id)
             raise
         stored = StoredRun(
             id=id,
