@@ -45,7 +45,9 @@ class Watchdog:
             if stood > STALL_SECONDS:
                 computed = time.thread_time() - computed
                 tick, where = self.seen
-                log.warning(
+                # A machine that had no core free is nobody's fault here, and nothing to worry its owner with.
+                log.log(
+                    logging.WARNING if computed > STALL_SECONDS / 2 else logging.INFO,
                     "the event loop stood still for %d ms, computing for %d ms of them%s",
                     stood * 1e3,
                     computed * 1e3,

@@ -197,14 +197,14 @@ class Runs(LookingAtRuns):
             )
 
     async def list(self, limit: int = 20, cursor: str | None = None, *, shared: bool = False) -> Json:
-        """One's own runs, or (`shared`) those that the class may look at, newest first. `next` leads on, or is None."""
+        """One's own runs (without a class everybody's), or those that the class may look at, newest first; `next` leads on."""
         before: int | None = None
         if cursor is not None:
             if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 15:
                 raise BadRequest("This cursor is not one that a list has given.", code="bad_cursor")
             before = int(cursor)
         limit = max(1, min(limit, self._limits.page))
-        whose = None if shared else asking.get().person
+        whose = None if shared or not asking.get().in_class else asking.get().person
         page = await self.store.call(rows.newest, limit + 1, before, whose, shared)
         items = [self._present(stored) for stored in page[:limit]]
         return {"items": items, "next": str(page[limit - 1].number) if len(page) > limit else None}
