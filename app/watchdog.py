@@ -45,13 +45,14 @@ class Watchdog:
             if stood > STALL_SECONDS:
                 computed = time.thread_time() - computed
                 tick, where = self.seen
-                # A machine that had no core free is nobody's fault here, and nothing to worry its owner with.
+                where = where if tick == start else ""
+                # Between two things to do it is the machine that had no core free, and nobody's fault here.
                 log.log(
-                    logging.WARNING if computed > STALL_SECONDS / 2 else logging.INFO,
+                    logging.WARNING if where or computed > STALL_SECONDS else logging.INFO,
                     "the event loop stood still for %d ms, computing for %d ms of them%s",
                     stood * 1e3,
                     computed * 1e3,
-                    f", in {where}" if tick == start and where else "",
+                    f", in {where}" if where else "",
                 )
 
     def look(self) -> None:
