@@ -130,12 +130,12 @@ class Desk:
 
     def abandon(self, run: LiveRun, state: str, sentence: str) -> None:
         """It failed in the midst of something, so its weights cannot be trusted, and what it holds is let go of."""
-        run.drop_tasks(sentence)
         run.lend(False)
         run.enter(state, sentence)
-        run.tell()
         del self.runs[run.id]
-        self._send(Gone(run.id))
+        self._send(Gone(run.id))  # first of all, so that nobody who hears of it finds it still here
+        run.tell()
+        run.drop_tasks(sentence)
 
     def _open(self, command: Open) -> None:
         """Raises FormatError when there is a checkpoint that cannot be read."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 ROUND_SECONDS = 2.0
 """In which everybody has had a turn, where that can be done."""
-LONGEST_SECONDS, SHORTEST_SECONDS = 0.03, 0.001
+LONGEST_SECONDS, SHORTEST_SECONDS = 0.03, 0.0005
 """Of one turn. A shorter one would be spent on telling how far the run is."""
 MEMORY_SECONDS = 1.0
 """Of what somebody had too much; for the rest they need not wait. So an update of many seconds is no ban for an hour."""
