@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
+from typing import TypeVar
 
 from engine.datasets.points import PointDataset, points_dataset
 from engine.errors import DivergedError
@@ -27,6 +28,9 @@ PLACES = 100
 PORTION = 500
 """Updates from one breath to the next: some ten milliseconds."""
 MOST_KNOWN = 1_000
+
+T = TypeVar("T")
+Key = TypeVar("Key")
 
 
 def ring() -> PlaneSpec:
@@ -76,16 +80,12 @@ class Curve:
 
 _curves: dict[tuple[RunSpec, int], Curve] = {}
 """Curves that this process has worked out: they are asked for again with every change beside them."""
+_curves_under_way: dict[tuple[RunSpec, int], Generator[None, None, Curve]] = {}
 
 
 def measured(spec: RunSpec, count: int) -> Generator[None, None, Curve]:
     """The curve of a run after `count` updates, by training it again: it is what its spec makes it. Yields now and then."""
-    if (spec, count) not in _curves:
-        found = yield from _measured(spec, count)
-        if len(_curves) >= MOST_KNOWN:
-            _curves.clear()
-        _curves[spec, count] = found
-    return _curves[spec, count]
+    return together((spec, count), lambda: _measured(spec, count), _curves, _curves_under_way)
 
 
 def _measured(spec: RunSpec, count: int) -> Generator[None, None, Curve]:
@@ -110,16 +110,37 @@ def seconds_an_update(spec: RunSpec, clock: Callable[[], float]) -> float:
 
 _known: dict[RunSpec, float | None] = {}
 """Final losses that this process has worked out: a table is asked for again with every change beside it."""
+_under_way: dict[RunSpec, Generator[None, None, float | None]] = {}
 
 
 def final_loss(spec: RunSpec) -> Generator[None, None, float | None]:
     """Of a whole run on the ring; None when it diverges. Yields now and then."""
-    if spec not in _known:
-        found = yield from _trained(spec)
-        if len(_known) >= MOST_KNOWN:
-            _known.clear()
-        _known[spec] = found
-    return _known[spec]
+    return together(spec, lambda: _trained(spec), _known, _under_way)
+
+
+def together(
+    key: Key,
+    work: Callable[[], Generator[None, None, T]],
+    known: dict[Key, T],
+    under_way: dict[Key, Generator[None, None, T]],
+) -> Generator[None, None, T]:
+    """What the work comes to. All who ask for the same while it is under way work on it in turns: a class opens a lab at once."""
+    while key not in known:
+        if key not in under_way:
+            if len(known) >= MOST_KNOWN:
+                known.clear()
+                under_way.clear()
+            under_way[key] = work()
+        try:
+            next(under_way[key])
+        except BaseException as end:
+            del under_way[key]
+            if not isinstance(end, StopIteration):
+                raise
+            known[key] = end.value
+        else:
+            yield
+    return known[key]
 
 
 def _trained(spec: RunSpec) -> Generator[None, None, float | None]:

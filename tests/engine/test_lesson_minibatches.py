@@ -116,6 +116,26 @@ def test_what_diverges_has_no_final_loss(monkeypatch: pytest.MonkeyPatch) -> Non
     assert finished(final_loss(WILD)) is None
 
 
+def test_all_who_ask_for_the_same_work_on_it_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minibatches, "_known", {})
+    spec = racer(1, 0.03, 21)
+    portions = len(list(final_loss(spec)))
+    minibatches._known.clear()
+    asked = [final_loss(spec) for _ in range(4)]
+    turns, found = 0, list[float | None]()
+    for work in itertools.cycle(asked):
+        if len(found) == len(asked):
+            break
+        try:
+            next(work)
+            turns += 1
+        except StopIteration as end:
+            found.append(end.value)
+    assert turns == portions > 1
+    assert set(found) == {loss_over_all(raced(spec))}
+    assert not minibatches._under_way
+
+
 def test_what_the_slide_says_shows_in_the_table() -> None:
     """Batch descent is slow and works at few rates; minibatches come as far as single examples do, in fewer updates."""
     rates = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
