@@ -54,6 +54,10 @@ class LoadedServer:
     def address(self) -> Address:
         return Address("127.0.0.1", self.port)
 
+    def address_of(self, number: int) -> Address:
+        """As a visitor sees it who comes from a machine of their own: this machine has a whole network of addresses."""
+        return Address("127.0.0.1", self.port, f"127.1.{number // 250}.{1 + number % 250}")
+
     def ask(self) -> dict[str, Any]:
         """Tasks, threads, the longest stall since it was asked before, and what it holds."""
         while not self._found.empty():

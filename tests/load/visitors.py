@@ -11,18 +11,20 @@ import asyncio
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.load.wire import Address, Answer, Line, Stream
+from tests.load.server import LoadedServer
+from tests.load.wire import Answer, Line, Stream
 
 LOOK = {"plane": {"resolution": 100, "columns": [0, 1]}, "neurons": 24, "weights": True}
 """What the plane's page asks for as it opens."""
 PAUSE = (10.0, 20.0)
 """Seconds from one thing that a visitor does to the next."""
 PATIENCE = 8
+RUN = re.compile(rb'data-run="([a-z0-9]{16})"')
 RUNS = re.compile(r'name="runs"[^>]*value="([^"]*)"')
 RUNNING = re.compile(r'data-running="1"')
 LABS = ("gradient", "minibatches", "overfitting", "loss", "weights", "outliers")
@@ -31,14 +33,16 @@ LAB_VIEWS |= {"gradient": {"weights": True}, "weights": LOOK, "outliers": {"curv
 
 
 def small_run(seed: int) -> dict[str, Any]:
-    """As the plane's page makes one, without an end; all of them cost the same."""
+    """What the plane's page opens with, drawn from another seed; all of them cost the same."""
+    dense, tanh = [{"type": "dense", "units": units} for units in (4, 2, 2)], {"type": "tanh"}
     return {
+        "name": "plane",
         "dataset": {"name": "plane", "kind": "circle", "seed": seed},
-        "network": [{"type": "dense", "units": 4}, {"type": "tanh"}, {"type": "dense", "units": 2}, {"type": "tanh"}],
-        "optimizer": {"name": "sgd", "learning_rate": 0.03},
+        "network": [dense[0], tanh, dense[1], tanh, dense[2]],
+        "optimizer": {"name": "adam", "learning_rate": 0.03},
         "batch_size": 10,
-        "stop": {},
         "seed": seed,
+        "stop": {"epochs": None, "steps": None, "seconds": None, "accuracy": None, "loss": None, "patience": None},
     }
 
 
@@ -51,16 +55,17 @@ class Ledger:
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
-    async def of(self, kind: str, asked: Awaitable[Answer], *, fine: tuple[int, ...] = ()) -> Answer | None:
+    async def of(self, kind: str, what: str, asked: Awaitable[Answer], *, fine: tuple[int, ...]) -> Answer | None:
         """The answer, entered; None where the connection was lost, which is a fault as an answer of 5xx is."""
         try:
             answer = await asked
         except (OSError, TimeoutError) as error:
-            self.faults.append(f"{kind}: {error!r}")
+            self.faults.append(f"{what}: {error!r}")
             return None
         self.statuses[answer.status] += 1
         if answer.status >= 400 and answer.status not in fine:
-            self.faults.append(f"{kind}: {answer.status} {answer.body[:200].decode(errors='replace')}")
+            words = re.sub(r"<[^>]*>|\s+", " ", answer.body.decode(errors="replace"))
+            self.faults.append(f"{what}: {answer.status} {words[:300]}")
         if asyncio.get_running_loop().time() >= self.since:
             self.times[kind].append(answer.seconds * 1000)
         return answer
@@ -69,16 +74,15 @@ class Ledger:
 class Visitor:
     """`stay()` until cancelled."""
 
-    def __init__(self, number: int, address: Address, ledger: Ledger, enter: Callable[[Line], Awaitable[None]]) -> None:
-        self.number, self.address, self.ledger = number, address, ledger
-        self.line = Line(address)
+    def __init__(self, number: int, server: LoadedServer, ledger: Ledger) -> None:
+        self.number, self.server, self.ledger = number, server, ledger
+        self.line = Line(server.address_of(number))
         self.stream: Stream | None = None
         self.random = random.Random(number)
-        self._enter = enter
         self.settled = asyncio.Event()
 
     async def stay(self) -> None:
-        await self._enter(self.line)
+        await enter_class(self.line, self.server)
         await self.arrive()
         self.settled.set()
         while True:
@@ -93,7 +97,7 @@ class Visitor:
 
     async def follow(self, path: str) -> None:
         try:
-            self.stream = await Stream.open(self.address, path, self.line.cookies)
+            self.stream = await Stream.open(self.line.address, path, self.line.cookies)
         except (OSError, TimeoutError) as error:
             self.ledger.faults.append(f"stream: {error!r}")
             return
@@ -107,16 +111,7 @@ class Visitor:
 
     async def ask(self, kind: str, method: str, path: str, body: Any = None, **more: Any) -> Answer | None:
         fine = more.pop("fine", ())
-        return await self.ledger.of(kind, self.line.ask(method, path, body, **more), fine=fine)
-
-    async def make(self, spec: dict[str, Any]) -> str:
-        """A run of one's own; a full server is asked again, as its answer says."""
-        for _ in range(PATIENCE):
-            answer = await self.ask("creates", "POST", "/api/runs", spec, fine=(429, 503))
-            if answer is not None and answer.status == 201:
-                return str(answer.json()["id"])
-            await asyncio.sleep(float(answer.header("retry-after") or 1) if answer else 1)
-        raise AssertionError("no run could be made")
+        return await self.ledger.of(kind, f"{method} {path}", self.line.ask(method, path, body, **more), fine=fine)
 
 
 class OnThePlane(Visitor):
@@ -126,11 +121,21 @@ class OnThePlane(Visitor):
 
     async def arrive(self) -> None:
         await self.ask("pages", "GET", "/plane")
-        self.run = await self.make(small_run(self.number))
-        await self.ask("pages", "GET", f"/plane?run={self.run}")
+        self.run = await self.open()
         watch = f"w{self.number}"
         await self.follow(f"/api/runs/{self.run}/events?views=metrics,plane&watch={watch}")
         await self.ask("commands", "PUT", f"/api/runs/{self.run}/watches/{watch}", LOOK)
+
+    async def open(self) -> str:
+        """As the page's script does it. A full server is asked again when its answer says so."""
+        query = urlencode({"query": f"?dataseed={self.number}&seed={self.number}", "run": ""})
+        htmx = {"HX-Request": "true"}
+        for _ in range(PATIENCE):
+            answer = await self.ask("creates", "POST", "/plane/open", form=query, headers=htmx, fine=(429, 503))
+            if answer is not None and (found := RUN.search(answer.body)):
+                return found[1].decode()
+            await asyncio.sleep(float(answer.header("retry-after") or 1) if answer else 1)
+        raise AssertionError(f"no run could be made: {answer}")
 
     async def act(self) -> None:
         run = f"/api/runs/{self.run}"
@@ -190,8 +195,8 @@ class InALab(Visitor):
         self.running, self._again = RUNNING.search(text) is not None, answer.seconds
 
 
-async def walk_in(line: Line) -> None:
-    """Where there is no class, whoever comes is in."""
+async def enter_class(line: Line, server: LoadedServer) -> None:
+    """Joins, where there is a class to join."""
 
 
 def percentile(values: list[float], share: float) -> float:

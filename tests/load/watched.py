@@ -2,8 +2,8 @@
 
     python -m tests.load.watched --port 0 --data FOLDER
 
-At SIGUSR1 it prints one line of JSON: asyncio tasks, threads, the longest stall since the line before (seconds), and how
-much each of the services' own books holds. It is no part of the server, so nothing of this can be asked of a real one.
+At SIGUSR1 it prints one line of JSON: asyncio tasks, threads, the longest stall since the line before (seconds), streams
+and watches. It is no part of the server, so nothing of this can be asked of a real one.
 """
 
 from __future__ import annotations
@@ -45,15 +45,16 @@ async def watch(app: Any) -> None:
         nonlocal longest
         gc.collect()
         tasks = sum(not task.done() for task in asyncio.all_tasks()) - 1  # this one is not the server's
-        held = {
+        held = app.state.runs._live._held.values()
+        told = {
             "tasks": tasks,
             "threads": threading.active_count(),
             "stall": round(longest, 4),
-            "held": len(app.state.runs._live._held),
             "streams": app.state.streams.open.total(),
+            "watches": sum(len(run.watches) for run in held),
         }
         longest = 0.0
-        print(MARK + json.dumps(held), flush=True)
+        print(MARK + json.dumps(told), flush=True)
 
     loop.add_signal_handler(signal.SIGUSR1, tell)
     while True:
