@@ -42,7 +42,6 @@ class Held:
     commands: int = 0
     deaths: int = 0
     restored_at: int = 0
-    unsaved: bool = False
     opening: asyncio.Task[None] | None = None
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     watches: dict[str, HeldWatch] = field(default_factory=dict)

@@ -156,6 +156,9 @@ class LiveRuns:
     def peek(self, id: str) -> Held | None:
         return self._held.get(id)
 
+    def everybodys(self) -> list[Held]:
+        return list(self._held.values())
+
     def drop(self, held: Held) -> None:
         """The run is deleted: its streams end."""
         self._held.pop(held.id, None)
@@ -381,13 +384,8 @@ class LiveRuns:
                     held.deaths = 0
                 self._post(checkpoints.record, held.id, step, size, utc_now())
                 self._persist(held)
-                if held.unsaved:
-                    held.unsaved = False
-                    channel.status({})
             case NotSaved(message=message):
-                held.unsaved = True
                 log.warning("run %s: %s", held.id, message)
-                channel.status({"sentence": f"{message} Training goes on in memory and saves again as soon as it can."})
             case Gone():
                 self.places.leave(held.id)
             case Drawn(watch=watch, view=view, event=event):

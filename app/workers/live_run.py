@@ -43,7 +43,9 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.1
 SAVE_SECONDS = 5.0
 FIRST_SAVE_SECONDS = 0.5
-"""After a start or a restore, so that a run that is interrupted again and again still gets on; then twice as long each time."""
+"""After a start; then twice as long each time."""
+NEXT_SAVE_SECONDS = 0.1
+"""After a restore, so that a run that is interrupted again and again still gets on, and is not taken for the cause of it."""
 SAVE_SHARE = 20
 """A checkpoint that takes t is followed by at least 20 t of training."""
 DISK_RETRY_SECONDS = 30.0
@@ -86,6 +88,7 @@ class LiveRun:
         self._save_pause = FIRST_SAVE_SECONDS
         self._save_at = FIRST_SAVE_SECONDS
         self._save_again = 0.0
+        self._unsaved = ""
         self._together = 1
         self._lent = False
         self._second_core: SecondCore | None = None
@@ -94,7 +97,7 @@ class LiveRun:
         """Where the run stands, as part of the Run JSON; while diverged, where it did."""
         stands = self._diverged or {
             "state": self.state,
-            "sentence": self.sentence,
+            "sentence": f"{self.sentence} {self._unsaved}".strip(),
             "step": self.trainer.steps,
             "examples": self.trainer.examples,
             "epoch": self.trainer.epoch,
@@ -318,7 +321,8 @@ class LiveRun:
         if recorder is not None:
             self.recorder.go_on(recorder)
         self._saved_step = state.steps
-        self._save_at = self.recorder.seconds + FIRST_SAVE_SECONDS
+        self._save_pause = NEXT_SAVE_SECONDS
+        self._save_at = self.recorder.seconds + NEXT_SAVE_SECONDS
 
     def reset(self, seed: int | None) -> None:
         """Where it began, paused unless it was running; a new seed draws another beginning. FormatError if that is lost."""
@@ -436,12 +440,21 @@ class LiveRun:
         except (OSError, FormatError) as error:
             self._save_again = started + DISK_RETRY_SECONDS
             reason = error.strerror if isinstance(error, OSError) else error
-            self._send(NotSaved(self.id, f"The run could not be saved: {reason}."))
+            message = f"The run could not be saved: {reason}."
+            self._send(NotSaved(self.id, message))
+            self._say_of_saving(f"{message} Training goes on in memory and saves again as soon as it can.")
             return
         self._saved_step = self.trainer.steps
         self._save_pause = min(SAVE_SECONDS, 2 * self._save_pause)
         self._save_at = self.recorder.seconds + max(self._save_pause, SAVE_SHARE * (monotonic() - started))
         self._send(Saved(self.id, self.trainer.steps, size))
+        self._say_of_saving("")
+
+    def _say_of_saving(self, words: str) -> None:
+        """Behind every sentence, until it is otherwise."""
+        if words != self._unsaved:
+            self._unsaved = words
+            self._send(Status(self.id, self.snapshot()))
 
     def _is_time_to_save(self) -> bool:
         return self.recorder.seconds >= self._save_at and monotonic() >= self._save_again

@@ -157,11 +157,6 @@ def test_a_host_that_is_not_here_is_one_line(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "There is no address for the host “..”. Try --host 127.0.0.1.\n"
 
 
-def test_a_data_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("a file")
-    assert "data" in fails(command(tmp_path, "--port", "0"))
-
-
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can drop its rights for a moment")
 def test_a_port_of_the_administrators_is_refused_in_words() -> None:
     pid = os.fork()
