@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.wire.events import PING, addressed, event, retry
-from app.wire.points import COLUMNS, WHOLE_NUMBERS, Points, no_points
+from app.wire.points import COLUMNS, WHOLE_NUMBERS, Points, no_points, thinned
 
 ROWS_PER_EVENT = 5_000
 STATUSES_KEPT = 64
@@ -65,6 +65,10 @@ class History:
             else:
                 points[column] = [value if value == value else None for value in part]
         return points
+
+    def curve(self, column: str, most: int) -> list[float]:
+        """How a quantity went, in at most so many numbers."""
+        return thinned(self._columns[column], most)
 
 
 @dataclass(slots=True, eq=False)

@@ -19,9 +19,16 @@ from app.problems import answer
 from app.routes.visitor import COOKIE, NUMBER, SECONDS
 from app.services.people import People
 
-OPEN = ("/join", "/static/", "/api/health", "/favicon.ico")
+OPEN = ("/join", "/api/join", "/static/", "/api/health", "/favicon.ico")
 """What everybody may see."""
 LECTURERS = ("/lecturer", "/api/class")
+
+FOR_LECTURERS = "This is the lecturer's. Open it by the link that was printed where the server was started."
+OTHER_LINK = (
+    "This link is not the lecturer's of this server. Open the one that was printed where the server was started; "
+    "each data folder has its own."
+)
+JOIN_FIRST = "Join the class first, by its link or at /join; a program brings a token."
 
 
 class Doorman:
@@ -38,19 +45,19 @@ class Doorman:
             asker = who_asks(headers, people, port_of(scope))
         except Problem as problem:
             return await answer(scope, problem)(scope, receive, send)
-        if path == "/lecturer" and (token := token_in_address(scope)) is not None and people.is_lecturer(token):
-            return await enter(token, port_of(scope))(scope, receive, send)
+        if path == "/lecturer" and (token := token_in_address(scope)) is not None:
+            response = enter(scope, token) if people.is_lecturer(token) else answer(scope, Forbidden(OTHER_LINK))
+            return await response(scope, receive, send)
         if is_under(path, LECTURERS) and not asker.everything:
-            refusal = Forbidden("This is the lecturer's. Open it by the link that was printed where the server was started.")
-            return await answer(scope, refusal)(scope, receive, send)
+            return await answer(scope, Forbidden(FOR_LECTURERS))(scope, receive, send)
         if asker is NOBODY and not is_under(path, OPEN):
             if path.startswith("/api/") or scope["method"] not in ("GET", "HEAD"):
-                refusal = Forbidden("Join the class first, by its link or at /join; a program brings a token.", code="join_first")
-                return await answer(scope, refusal)(scope, receive, send)
+                return await answer(scope, Forbidden(JOIN_FIRST, code="join_first"))(scope, receive, send)
             return await RedirectResponse("/join", 303)(scope, receive, send)
         before = asking.set(asker)
         try:
-            await self.app(scope, receive, send)
+            with people.attending(asker.person):
+                await self.app(scope, receive, send)
         finally:
             asking.reset(before)
 
@@ -83,9 +90,11 @@ def token_in_address(scope: Scope) -> str | None:
     return None if texts is None else texts[0]
 
 
-def enter(token: str, port: int) -> RedirectResponse:
+def enter(scope: Scope, token: str) -> RedirectResponse:
     response = RedirectResponse("/lecturer", 303)
-    response.set_cookie(lecturer_cookie(port), token, max_age=SECONDS, httponly=True, samesite="lax")
+    secure = scope["scheme"] == "https"
+    name = lecturer_cookie(port_of(scope))
+    response.set_cookie(name, token, max_age=SECONDS, httponly=True, samesite="strict", secure=secure)
     return response
 
 

@@ -62,8 +62,10 @@ class Runs(LookingAtRuns):
         self._pool, self.store = pool, store
         self._watching = Watching(self._live, pool, settings.limits)
         self.stored = 0
+        self.ending = asyncio.Event()
+        """Set when every stream is to end."""
         self._keys: dict[str, asyncio.Lock] = {}
-        self._first_visit = asyncio.Lock()
+        self._first_visits: dict[str, asyncio.Lock] = {}
 
     async def start(self) -> None:
         """Raises StartupError when another server has the data folder."""
@@ -78,6 +80,11 @@ class Runs(LookingAtRuns):
 
     def end_streams(self, reason: str = "The server is stopping.") -> None:
         self._live.end_streams(reason)
+        self.ending.set()
+
+    def in_memory(self) -> list[Held]:
+        """Everybody's, whoever asks."""
+        return self._live.everybodys()
 
     async def health(self) -> Json:
         """Never waits for a worker."""
@@ -223,8 +230,14 @@ class Runs(LookingAtRuns):
 
     async def first(self, spec: RunSpec) -> Json:
         """The newest run on the dataset of `spec`, made of it if there is none yet; of several who ask at once one makes it."""
-        async with self._first_visit:
-            return await self.current(spec.dataset.name) or await self.create(spec)
+        person = asking.get().person
+        lock = self._first_visits.setdefault(person, asyncio.Lock())
+        try:
+            async with lock:
+                return await self.current(spec.dataset.name) or await self.create(spec)
+        finally:
+            if not lock.locked():
+                self._first_visits.pop(person, None)
 
     async def delete(self, id: str) -> None:
         """With its history and checkpoints; open streams of it end."""

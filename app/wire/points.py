@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isfinite
 from typing import TypeAlias
 
 COLUMNS = (
@@ -24,3 +26,19 @@ Points: TypeAlias = dict[str, list[float | int | None]]
 
 def no_points() -> Points:
     return {column: [] for column in COLUMNS}
+
+
+MEASUREMENTS_A_PLACE = 4
+
+
+def thinned(values: Sequence[float], most: int) -> list[float]:
+    """At most so many numbers that show how values went: each the mean of a few of its stretch, where any are finite."""
+    length = len(values)
+    places = min(length, most)
+    found = []
+    for place in range(places):
+        start, end = place * length // places, (place + 1) * length // places
+        some = [x for x in values[start : end : max(1, (end - start) // MEASUREMENTS_A_PLACE)] if isfinite(x)]
+        if some:
+            found.append(sum(some) / len(some))
+    return found
