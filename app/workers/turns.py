@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from math import inf
 
 ROUND_SECONDS = 2.0
 """In which everybody has had a turn, where that can be done."""
@@ -44,9 +45,13 @@ class Line:
         """Whoever of them has used the least. Who wanted nothing for a while has not saved up anything by it."""
         if len(self._accounts) > 2 * (len(wanting) + ABSENT_REMEMBERED):
             self._forget_others(wanting)
-        first = min((self._account(key).used, self._account(key).place, key) for key in wanting)
-        self._level = first[0]
-        return first[2]
+        first, least = "", Account(inf, 0)
+        for key in wanting:  # all of them, at every turn: this is the inner loop
+            account = self._account(key)
+            if account.used < least.used or (account.used == least.used and account.place < least.place):
+                first, least = key, account
+        self._level = least.used
+        return first
 
     def charge(self, key: str, seconds: float) -> None:
         account = self._account(key)
@@ -63,7 +68,8 @@ class Line:
         account = self._accounts.get(key)
         if account is None:
             account = self._accounts[key] = Account(self._level, self._next_place())
-        account.used = max(account.used, self._level)
+        elif account.used < self._level:
+            account.used = self._level
         return account
 
     def _next_place(self) -> int:
@@ -73,11 +79,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """`seconds` is how long it should be."""
+    """`seconds` is how long it should be; what is beyond `remembered` is not held against it among its owner's others."""
 
     owner: str
     member: str
     seconds: float
+    remembered: float
 
 
 class Turns:
@@ -94,11 +101,12 @@ class Turns:
         owner = self._owners.next(wanting)
         members = wanting[owner]
         member = self._members.setdefault(owner, Line()).next(members)
-        return Turn(owner, member, turn_seconds(len(wanting), len(members)))
+        seconds = turn_seconds(len(wanting), len(members))
+        return Turn(owner, member, seconds, max(2 * seconds, ROUND_SECONDS / (len(wanting) * len(members))))
 
     def charge(self, turn: Turn, seconds: float) -> None:
         self._owners.charge(turn.owner, seconds)
-        self._members[turn.owner].charge(turn.member, seconds)
+        self._members[turn.owner].charge(turn.member, min(seconds, turn.remembered))
 
 
 def turn_seconds(owners: int, members: int) -> float:

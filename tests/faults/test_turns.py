@@ -126,6 +126,18 @@ def test_fifty_runs_of_one_owner_weigh_as_much_as_the_only_one_of_another() -> N
     assert longest < 10, "every run gets on within ten seconds"
 
 
+def test_one_that_is_saved_does_not_wait_for_many_rounds_of_its_owners_others() -> None:
+    """Fifty runs in short turns, and what one of them does takes fifteen times as long."""
+    turns, since, longest = Turns(), 0, 0
+    wanting = {"flooder": [f"run {number}" for number in range(50)]} | {f"owner {n}": [f"of {n}"] for n in range(5)}
+    for number in range(30_000):
+        turn = turns.next(wanting)
+        since = 0 if turn.member == "run 7" else since + (turn.owner == "flooder")
+        longest = max(longest, since)
+        turns.charge(turn, 15 * turn.seconds if turn.member == "run 7" and number < 25_000 else turn.seconds)
+    assert longest <= 3 * 50
+
+
 def test_a_round_of_many_owners_is_short_and_turns_of_few_are_long() -> None:
     assert turn_seconds(1, 1) == 0.03
     assert 150 * turn_seconds(150, 1) <= ROUND_SECONDS
