@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import shutil
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 from app.errors import Conflict, NoRoom
 from app.settings import Limits
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 
 RUN_FOLDER = re.compile(r"[a-z0-9]{16}")
 THINNING_SECONDS = 3_600.0
+LOOK_SECONDS = 2.0
+"""For so long what is kept is taken to be as it was, while there is room."""
 
 
 class Keeping:
@@ -44,6 +48,7 @@ class Keeping:
         self._store, self._limits = store, limits
         self._is_unwanted, self._remove = is_unwanted, remove
         self._lock = asyncio.Lock()
+        self._kept, self._looked = rows.Kept(0, 0, 0), -math.inf
         self.stored = 0
         """Runs that are kept or about to be."""
 
@@ -103,7 +108,11 @@ class Keeping:
 
     async def _thin_out(self, coming: int, *, lab: bool) -> rows.Kept:
         """Until `coming` more fit, as far as there are runs that may go; what is kept then."""
-        kept = await self._store.call(rows.kept)
+        full = self.stored + coming > self._limits.runs_stored
+        if monotonic() - self._looked < LOOK_SECONDS and not full and not lab:
+            return self._kept  # of a class that begins at once, not everybody needs to look
+        kept = self._kept = await self._store.call(rows.kept)
+        self._looked = monotonic()
         most = (
             self._limits.runs_stored - coming,
             self._limits.lab_runs - (coming if lab else 0),
@@ -118,7 +127,8 @@ class Keeping:
             if helps and self._is_unwanted(run.id):
                 await self._remove(run.id)
                 runs, labs, size = runs - 1, labs - is_lab, size - run.size
-        return rows.Kept(runs, labs, size)
+        self._kept = rows.Kept(runs, labs, size)
+        return self._kept
 
 
 def sweep(folder: Path, ids: set[str]) -> int:

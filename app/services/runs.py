@@ -13,16 +13,17 @@ from typing import Literal, TypeAlias
 from app import __version__
 from app.asking import LOCAL, asking
 from app.channel import subscribe_together
-from app.errors import BadRequest, Busy, Conflict, Overtaken, Problem, Unprocessable
+from app.errors import BadRequest, Busy, Overtaken, Problem, Unprocessable
 from app.services.changes import RunChanges, Unchanged
 from app.services.description import describe, nothing_yet, values_of
 from app.services.held import Held
+from app.services.keeping import Keeping
 from app.services.live import LiveRuns, utc_now
 from app.services.looking import Json, LookingAtRuns
 from app.services.watching import Watching
 from app.settings import Settings
 from app.store import runs as rows
-from app.store.database import Database, StoreUnavailableError
+from app.store.database import Database
 from app.store.runs import StoredRun
 from app.workers.messages import (
     Change,
@@ -61,7 +62,7 @@ class Runs(LookingAtRuns):
         super().__init__(LiveRuns(pool, store, settings.limits, in_class=settings.class_mode), settings.limits)
         self._pool, self.store = pool, store
         self._watching = Watching(self._live, pool, settings.limits)
-        self.stored = 0
+        self.keeping = Keeping(store, settings.limits, is_unwanted=self._live.is_unwanted, remove=self._thin_out)
         self.ending = asyncio.Event()
         """Set when every stream is to end."""
         self._keys: dict[str, asyncio.Lock] = {}
@@ -71,12 +72,18 @@ class Runs(LookingAtRuns):
         """Raises StartupError when another server has the data folder."""
         await asyncio.to_thread(self.store.open)
         self._pool.folder = self.store.checkpoints
-        self.stored = await self.store.call(rows.count)
+        await self.keeping.begin()
         await self._live.start()
+        self._live.in_background(self.keeping.keep_thin())
 
     async def close(self) -> None:
         await self._live.close()
         await asyncio.to_thread(self.store.close)
+
+    @property
+    def stored(self) -> int:
+        """How many runs are kept."""
+        return self.keeping.stored
 
     def end_streams(self, reason: str = "The server is stopping.") -> None:
         self._live.end_streams(reason)
@@ -128,9 +135,7 @@ class Runs(LookingAtRuns):
             raise Unprocessable("This Idempotency-Key came with another request before.", code="idempotency_key_reused")
         return await self.get(earlier[1])
 
-    async def _create(
-        self, spec: RunSpec, state: str, key: str | None, digest: str, kind: Kind, named: bool
-    ) -> Json:
+    async def _create(self, spec: RunSpec, state: str, key: str | None, digest: str, kind: Kind, named: bool) -> Json:
         held = await self._make(spec, state, key, digest, kind, named)
         opening = self._live.begin(held)
         done, _ = await asyncio.wait({opening}, timeout=CREATE_SECONDS)
@@ -139,17 +144,18 @@ class Runs(LookingAtRuns):
             raise error
         return dict(held.channel.run)
 
-    async def _make(
-        self, spec: RunSpec, state: str, key: str | None, digest: str, kind: Kind, named: bool
-    ) -> Held:
+    async def _make(self, spec: RunSpec, state: str, key: str | None, digest: str, kind: Kind, named: bool) -> Held:
         """Checked, stored and in memory, not yet in a worker."""
         check(spec)
         self._check_share()
-        if kind == "lab":
-            await self._thin_out()
-        self._check_room()
         id, owner = new_id(), asking.get().person
-        self._live.places.reserve(id, owner, spec)
+        await self.keeping.reserve(lab=kind == "lab")
+        try:
+            self._check_share()  # again: others of the same visitor may have come meanwhile
+            self._live.places.reserve(id, owner, spec)
+        except BaseException:
+            self.keeping.give_back()
+            raise
         stored = StoredRun(
             id=id,
             created=utc_now(),
@@ -163,34 +169,19 @@ class Runs(LookingAtRuns):
             named=named,
         )
         try:
-            await self._insert(stored, key, digest)
+            await self.store.call(rows.insert_with_key, stored, key, digest)
         except BaseException:
             self._live.places.leave(id)
+            self.keeping.give_back()
             raise
         held = self._live.hold(stored, spec)
         held.wish = state
         held.channel.run |= {"state": "queued", "sentence": SENTENCES["queued"]}
         return held
 
-    async def _insert(self, stored: StoredRun, key: str | None, digest: str) -> None:
-        """On the disk before anybody is told; a disk that takes nothing gets it later, and the notice says so."""
-        self.stored += 1
-        try:
-            await self.store.call(rows.insert_with_key, stored, key, digest)
-        except StoreUnavailableError:
-            self.store.post(rows.insert_with_key, stored, key, digest)
-
-    async def _thin_out(self) -> None:
-        """The oldest runs of labs go, beyond those that are kept: nobody named them, and a lab makes them anew."""
-        for id in await self.store.call(rows.beyond, "lab", self._limits.lab_runs - 1):
-            if self._live.is_unwanted(id):
-                await self._remove(await self._live.find_any(id))
-
-    def _check_room(self) -> None:
-        if self.stored >= self._limits.runs_stored:
-            raise Conflict(
-                f"{self._limits.runs_stored:,} runs are kept already. Delete one to make room.", code="too_many_runs"
-            )
+    async def _thin_out(self, id: str) -> None:
+        """There are too many, and nobody named this one."""
+        await self._remove(await self._live.find_any(id))
 
     def _check_share(self) -> None:
         """One visitor of a class has not more than a share of the places. Raises Busy."""
@@ -251,8 +242,8 @@ class Runs(LookingAtRuns):
         except Problem as problem:
             log.warning("the checkpoints of run %s may be left on the disk: %s", id, problem.detail)
         self._live.drop(held)
-        self.stored -= 1
-        self.store.post(rows.delete, id)
+        self.keeping.give_back()
+        await self.store.call(rows.delete, id)
 
     # ---- Commands ----------------------------------------------------------------------------------------------------------
 
@@ -330,14 +321,16 @@ class Runs(LookingAtRuns):
 
     async def import_model(self, body: bytes, filename: str) -> Json:
         """A new, paused run from a file."""
-        self._check_room()
         self._check_share()
+        self.keeping.check_disk()
         id, owner = new_id(), asking.get().person
-        await self._live.places.soon(id, owner, RunSpec())
+        await self.keeping.reserve()
         try:
+            await self._live.places.soon(id, owner, RunSpec())
             spec, snapshot = await self._live.command(Import(run=id, body=body, filename=filename))
-        except Problem:
+        except BaseException:
             self._live.places.leave(id)
+            self.keeping.give_back()
             raise
         stored = StoredRun(
             id=id,
@@ -348,8 +341,9 @@ class Runs(LookingAtRuns):
             sentence=snapshot.pop("sentence"),
             generation=0,
             snapshot=snapshot,
+            named=True,  # it was called so in its file, and is not made again from a seed
         )
-        await self._insert(stored, None, "")
+        await self.store.call(rows.insert, stored)
         return dict(self._live.hold(stored, spec).channel.run)
 
     # ---- Watching ------------------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from app.store.opening import (
     STATES,
     WRITE_PATIENCE,
     FolderLock,
-    StartupError,
+    StartupError as StartupError,
     UnusableError,
     connect,
     open_file,
@@ -57,12 +57,6 @@ DISK_TROUBLE = frozenset(
     }
 )
 """Primary result codes that say nothing about the work itself: it may succeed later."""
-
-__all__ = ["Database", "DatabaseClosedError", "StartupError", "StoreUnavailableError"]
-
-
-class StoreUnavailableError(Exception):
-    """The disk is full, read-only or locked by another program; nothing was written."""
 
 
 class DatabaseClosedError(Exception):

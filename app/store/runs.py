@@ -112,12 +112,6 @@ def unfinished(connection: sqlite3.Connection) -> list[StoredRun]:
     return list(read(connection, "WHERE state IN ('queued', 'running') ORDER BY number", ()))
 
 
-def beyond(connection: sqlite3.Connection, kind: str, keep: int) -> list[str]:
-    """Ids of all runs of a kind but the newest `keep`, oldest first."""
-    rows = connection.execute("SELECT id FROM runs WHERE kind = ? ORDER BY number DESC LIMIT -1 OFFSET ?", (kind, keep))
-    return [id for (id,) in reversed(rows.fetchall())]
-
-
 def count(connection: sqlite3.Connection) -> int:
     total: int = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
     return total

@@ -401,7 +401,7 @@ def test_streams_end_when_the_server_stops_or_the_run_is_deleted(tmp_path: Path)
 def test_limits_hold(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with service(tmp_path, runs_stored=1, steps=5) as runs:
-            id = (await runs.create(small(), state="paused"))["id"]
+            id = (await runs.create(small(), state="paused", named=True))["id"]
             with pytest.raises(Conflict, match="room"):
                 await runs.create(small())
             for count in (0, 6):

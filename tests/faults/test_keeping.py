@@ -22,6 +22,11 @@ from tests.app.test_store import stored
 WHEN = "2025-01-{:02}T00:00:00Z"
 
 
+@pytest.fixture(autouse=True)
+def looking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.services.keeping.LOOK_SECONDS", 0.0)
+
+
 def kept(id: str, *, kind: str = "run", named: bool = False, touched: int = 1) -> StoredRun:
     return replace(stored(id), kind=kind, named=named, touched=WHEN.format(touched))
 
