@@ -8,7 +8,6 @@ What validation found is put into words here, too: the first few fields, never t
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args, get_type_hints
 
@@ -261,7 +260,7 @@ def _range(keys: Sequence[int | str], context: Mapping[str, Any]) -> str:
 
 def _echo(value: Any) -> str:
     """A short finite number may be repeated; nothing else of the input is."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        text = f"{value:,}" if abs(value) < 1e15 else ""
-        return f"; it was {text}" if 0 < len(text) <= LONGEST_ECHO else ""
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:  # nan is not less
+        text = f"{value:,}"
+        return f"; it was {text}" if len(text) <= LONGEST_ECHO else ""
     return ""
