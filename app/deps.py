@@ -6,10 +6,12 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
 
+from app.services.classroom import Classroom
 from app.services.datasets import Datasets
 from app.services.drawings import Drawings
 from app.services.labs import Labs
 from app.services.miniatures import Miniatures
+from app.services.people import People
 from app.services.reports import Reports
 from app.services.runs import Runs
 from app.services.verification import Verification
@@ -51,6 +53,18 @@ def verification(request: Request) -> Verification:
     return service
 
 
+def people(request: Request) -> People:
+    """Only where there is a class."""
+    service: People = request.app.state.people
+    return service
+
+
+def classroom(request: Request) -> Classroom:
+    """Only where there is a class."""
+    service: Classroom = request.app.state.classroom
+    return service
+
+
 def settings(request: Request) -> Settings:
     chosen: Settings = request.app.state.settings
     return chosen
@@ -63,6 +77,8 @@ MiniaturesService = Annotated[Miniatures, Depends(miniatures)]
 DrawingsService = Annotated[Drawings, Depends(drawings)]
 ReportsService = Annotated[Reports, Depends(reports)]
 VerificationService = Annotated[Verification, Depends(verification)]
+PeopleService = Annotated[People, Depends(people)]
+ClassroomService = Annotated[Classroom, Depends(classroom)]
 SettingsInUse = Annotated[Settings, Depends(settings)]
 
 RunId = Annotated[str, Path(pattern="^[a-z0-9]{16}$", description="The run's id.")]

@@ -104,6 +104,18 @@ def bind_error(error: OSError, host: str, port: int) -> SettingsError:
     return SettingsError(f"Could not listen on {host}, port {port}: {error.strerror}.")
 
 
+def outward_name(host: str, name: str) -> str:
+    """What others call this machine: its address in their network, where it listens to them."""
+    if host not in ("0.0.0.0", "::"):
+        return name
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address for documentation: nothing is sent, only a way there is chosen
+        except OSError:
+            return socket.gethostname()
+        return str(probe.getsockname()[0])
+
+
 # ---- Open files ----------------------------------------------------------------------------------------------------------
 
 

@@ -15,13 +15,14 @@ from app import __version__, problems
 from app.answers import FieldProblem, ProblemAnswer
 from app.doorman import Doorman
 from app.requests import Heads, Stopping
-from app.routes import docs, labs, miniatures, network, one_weight, pages, plane, stream, verify
+from app.routes import docs, joining, labs, lecturer, miniatures, network, one_weight, pages, plane, stream, verify
 from app.routes import runs as run_pages
-from app.routes.api import catalogue, drawings, points, predictions, reports, runs
+from app.routes.api import catalogue, classroom, drawings, points, predictions, reports, runs
 from app.routes.api import labs as labs_api
 from app.routes.bodies import BODIES_A_TURN
 from app.routes.stream import Streams
 from app.security import Bodies, Guard
+from app.services.classroom import Classroom
 from app.services.datasets import Datasets
 from app.services.drawings import Drawings
 from app.services.labs import Labs
@@ -85,6 +86,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         if settings.class_mode:
             app.state.people = People(service.store, settings.limits)
             await app.state.people.start()
+            app.state.classroom = Classroom(app.state.people, service, settings.limits)
         try:
             async with watching():
                 yield
@@ -111,6 +113,7 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
             {"name": "labs", "description": "The lecture's labs, and whether their tasks are solved."},
             {"name": "catalogue", "description": "What runs can be made of."},
             {"name": "server", "description": "How this server is, and its limits."},
+            *([{"name": "class", "description": "Joining a class, and what its lecturer does."}] if settings.class_mode else []),
         ],
     )
     app.state.settings = settings
@@ -142,5 +145,8 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
         miniatures.router,
     ):
         app.include_router(router)
+    if settings.class_mode:
+        for router in (classroom.router, joining.router, lecturer.router):
+            app.include_router(router)
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     return app

@@ -20,6 +20,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments import render_block
 
+from app.asking import asking
 from app.figures import figure, fixed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,6 +75,7 @@ environment = Environment(
 )
 environment.filters.update(figure=figure, shape=shape, plain=plain_number, shown=shown, log10=math.log10)
 environment.globals["build_id"] = build_id
+environment.globals["asker"] = asking.get
 environment.globals["ui"] = environment.get_template("_ui.html").module
 
 

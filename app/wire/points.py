@@ -39,6 +39,6 @@ def thinned(values: Sequence[float], most: int) -> list[float]:
     for place in range(places):
         start, end = place * length // places, (place + 1) * length // places
         some = [x for x in values[start : end : max(1, (end - start) // MEASUREMENTS_A_PLACE)] if isfinite(x)]
-        if some:
-            found.append(sum(some) / len(some))
+        if some and isfinite(mean := sum(some) / len(some)):
+            found.append(mean)
     return found
