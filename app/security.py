@@ -211,6 +211,10 @@ def first_refusal(headers: Headers, limit: int) -> Problem | None:
     """What can be said of a body by its headers alone."""
     if headers.get("content-encoding", "identity").lower() != "identity":
         return UnsupportedMedia("Compressed bodies are not read here; send the text itself.", code="content_encoding")
+    if "content-length" in headers and "transfer-encoding" in headers:  # which of them a proxy believed, nobody knows
+        refusal = BadRequest("The body has a Content-Length and a Transfer-Encoding; a body has one of them.")
+        refusal.headers["connection"] = "close"
+        return refusal
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit()):
         return BadRequest("The Content-Length header is not a number.")
