@@ -41,13 +41,13 @@ def random_cuts(server: Server, cuts: int, seed: int) -> dict[str, int]:
             (await api.patch(f"/runs/{run}", json={"updates_per_second": 1_000})).raise_for_status()
             page = Listener(server.port, f"/api/runs/{run}/events?views=metrics")
             for number in range(cuts):
-                if number % 20 == 19:  # the run begins anew, and what it has told is no longer so
+                if number % 40 == 39:  # the run begins anew, and what it has told is no longer so
                     (await api.post(f"/runs/{run}/reset", json={})).raise_for_status()
                     (await api.patch(f"/runs/{run}", json={"state": "running"})).raise_for_status()
                     seen["resets"] += 1
                 known = page.kept.generation, len(page.kept.steps)
                 assert await page.connect() == 200
-                await page.read(most=chance.choice((1, 500, 2_000, 3_000, 4_000)) + chance.randrange(500))
+                await page.read(most=chance.choice((1, 500, 2_500, 3_500, 5_000)) + chance.randrange(500))
                 await page.cut()
                 seen["cuts"] += 1
                 seen["in an event"] += bool(page.rest)
@@ -87,7 +87,7 @@ def foreign_ids(generation: int, rows: int) -> list[str]:
 
 def test_random_cuts_lose_double_and_mix_up_nothing(server: Server) -> None:
     seen = random_cuts(server, 50, seed=1)
-    assert (seen["cuts"], seen["resets"]) == (50, 2)
+    assert (seen["cuts"], seen["resets"]) == (50, 1)
     assert seen["points"] > 0
     assert seen["in an event"] > 5
 
