@@ -32,23 +32,25 @@ class LoadedServer:
     lines: list[str] = field(default_factory=list)
     _found: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
     port: int = 0
+    code: str = ""
+    """By which visitors join, where there is a class."""
 
     def read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
-            if line.startswith(MARK) or not self.port:
+            if line.startswith((MARK, "Nabla is at", "The class joins at")):
                 self._found.put(line)
         self._found.put(None)
 
-    def start(self) -> None:
+    def start(self, *, in_class: bool) -> None:
         threading.Thread(target=self.read, daemon=True).start()
-        while not self.port:
+        while not self.port or (in_class and not self.code):
             line = self._found.get(timeout=60)
             if line is None:
                 raise AssertionError("the server did not start:\n" + "\n".join(self.lines))
-            if found := re.search(r"http://localhost:(\d+)", line):
-                self.port = int(found[1])
+            if found := re.search(r"http://localhost:(\d+)(?:/join/(\w+))?", line):
+                self.port, self.code = int(found[1]), found[2] or ""
 
     @property
     def address(self) -> Address:
@@ -101,7 +103,7 @@ def loaded_server(data: Path, *arguments: str) -> Iterator[LoadedServer]:
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     server = LoadedServer(process)
     try:
-        server.start()
+        server.start(in_class="--class" in arguments)
         yield server
     finally:
         if process.poll() is None:

@@ -196,7 +196,10 @@ class InALab(Visitor):
 
 
 async def enter_class(line: Line, server: LoadedServer) -> None:
-    """Joins, where there is a class to join."""
+    """Follows the link of the class and joins."""
+    form = urlencode({"code": server.code, "nickname": "Visitor"})
+    answers = [await line.ask("GET", f"/join/{server.code}"), await line.ask("POST", "/join", form=form)]
+    assert [answer.status for answer in answers] == [200, 303], [answer.body for answer in answers]
 
 
 def percentile(values: list[float], share: float) -> float:
