@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from app.clock import utc_now
 from app.errors import Conflict, NotFound, Unprocessable
-from app.services.live import utc_now
 from app.settings import Limits
 from app.store import drawings as rows
 from app.store.database import Database

@@ -16,10 +16,10 @@ import math
 import re
 import shutil
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
+from app.clock import days_ago
 from app.errors import Conflict, NoRoom
 from app.settings import Limits
 from app.store import keeping as rows
@@ -139,8 +139,3 @@ def sweep(folder: Path, ids: set[str]) -> int:
     for each in leftovers:
         shutil.rmtree(each, ignore_errors=True)
     return len(leftovers)
-
-
-def days_ago(days: int) -> str:
-    moment = datetime.now(UTC) - timedelta(days=days)
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from app.clock import utc_now
 from app.errors import Conflict, NotFound, Unprocessable
 from app.labs.lesson import LONGEST_PATH, Json, Lab, RunState, Verdict
 from app.labs.settings import query
 from app.services.changes import RunChanges
-from app.services.live import utc_now
 from app.services.runs import Runs
 from app.store import solved as rows
 from app.store.database import Database

@@ -12,12 +12,12 @@ import logging
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
 from app.asking import HOST, asking
 from app.channel import Channel
+from app.clock import utc_now
 from app.errors import Busy, Conflict, Forbidden, Internal, NoRoom, NoSuchRun, Problem, Unprocessable
 from app.services.description import SNAPSHOT, describe, describe_spec, to_store
 from app.services.held import RUNNING, Held
@@ -476,10 +476,6 @@ def problem_of(error: RefusedError) -> Problem:
             return NoRoom(refusal.message)
         case _:
             return Internal()
-
-
-def utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def endless(spec: RunSpec) -> bool:

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from app.asking import LECTURER, NOBODY, Asker
+from app.clock import utc_now
 from app.errors import Busy, Forbidden, Unprocessable
 from app.names import clean_name
-from app.services.live import utc_now
 from app.settings import Limits
 from app.store import people as rows
 from app.store.database import Database

@@ -20,12 +20,12 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
+from app.clock import utc_now
 from app.errors import Unprocessable
 from app.labs.catalogue import ALL
 from app.labs.lesson import Json, Lab, RunState
 from app.labs.settings import read, texts
 from app.services.labs import Labs, address, at_text
-from app.services.live import utc_now
 from app.services.runs import Runs
 from app.store.solved import Solved
 from engine.specs import RunSpec

@@ -13,12 +13,13 @@ from typing import Literal, TypeAlias
 from app import __version__
 from app.asking import LOCAL, asking
 from app.channel import subscribe_together
+from app.clock import utc_now
 from app.errors import BadRequest, Busy, Overtaken, Problem, Unprocessable
 from app.services.changes import RunChanges, Unchanged
 from app.services.description import describe, nothing_yet, values_of
 from app.services.held import Held
 from app.services.keeping import Keeping
-from app.services.live import LiveRuns, utc_now
+from app.services.live import LiveRuns
 from app.services.looking import Json, LookingAtRuns
 from app.services.watching import Watching
 from app.settings import Settings

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
+from app import clock
 from app.store.migrations import APPLICATION_ID, MIGRATIONS
 
 STATES = "checkpoints"
@@ -115,7 +115,7 @@ def has_states(folder: Path) -> bool:
 
 def move_aside(path: Path) -> Path:
     """Rename the file, its companions and the states of its runs, so that nothing is lost and nothing stale is read again."""
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    stamp = clock.now().strftime("%Y%m%d-%H%M%S-%f")
     kept = path.with_name(f"nabla.unreadable-{stamp}.sqlite3")
     for suffix in ("", "-wal", "-shm"):
         companion = path.with_name(path.name + suffix)

@@ -6,11 +6,11 @@ Encoded here, once, as a whole event of the stream.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from time import time
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from app.clock import milliseconds
 from app.wire.arrays import numbers, pack, significant
 from app.wire.events import event
 from engine.arrays import Array
@@ -55,7 +55,7 @@ def plane_frame(inspection: Inspection, watch: str, step: int, wish: Mapping[str
         "view": "plane",
         "watch": watch,
         "step": step,
-        "taken": round(time() * 1000, 1),  # ms since 1970, so that a page can tell how old its picture is
+        "taken": milliseconds(),  # so that a page can tell how old its picture is
         "domain": inspection.domain(columns),
         "outputs": None,
         "neuron": None,

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Saves:
     def __init__(self, folder: Path, *, disk_free_bytes: int = DISK_FREE_BYTES) -> None:
         self.folder = folder
         self.torn = False
+        self._steps: deque[int] = deque(maxlen=3)  # of the last checkpoints that were written or read
         self._disk_free_bytes = disk_free_bytes
         self._checkpoint = folder / "run.checkpoint"
         self._beginning = folder / "beginning.checkpoint"
@@ -36,7 +38,7 @@ class Saves:
         Either way what was there stays.
         """
         content = native.dump(trainer.state())
-        self._make_folder(len(content))
+        self.make_folder(len(content))
         self._write_recorder(trainer.steps, recorder)
         checkpoint.write(self._checkpoint, content)
         return len(content)
@@ -50,12 +52,13 @@ class Saves:
             beginning = self.beginning()
             return None if beginning is None else (beginning, None)
         state, self.torn = checkpoint.recover(self._checkpoint)
+        self._note_step(state.steps)
         return state, self._read_recorder(state.steps)
 
     def keep_beginning(self, state: TrainerState) -> None:
         """Raises OSError when the disk does not take it."""
         content = native.dump(state)
-        self._make_folder(len(content))
+        self.make_folder(len(content))
         checkpoint.write(self._beginning, content)
 
     def beginning(self) -> TrainerState | None:
@@ -71,7 +74,7 @@ class Saves:
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _make_folder(self, size: int) -> None:
+    def make_folder(self, size: int) -> None:
         """With room for `size` bytes more. Raises OSError in words where there is none."""
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
@@ -94,14 +97,21 @@ class Saves:
         return state
 
     def _write_recorder(self, step: int, state: dict[str, Any]) -> None:
-        """Written before the checkpoint it belongs to; those of the last two checkpoints are kept, as these are."""
+        """Written before the checkpoint it belongs to; those of the last checkpoints are kept, as these are."""
         temporary = self.folder / "recorder.new"
         content = json.dumps(state, allow_nan=False)
         temporary.write_text(f"{digest(content)}\n{content}")
         os.replace(temporary, self._recorder(step))
-        older = sorted(self.folder.glob("recorder-*.json"), key=lambda path: path.stat().st_mtime_ns)
-        for path in older[:-3]:
-            path.unlink()
+        self._note_step(step)
+        kept = {self._recorder(each) for each in self._steps}
+        for path in self.folder.glob("recorder-*.json"):
+            if path not in kept:
+                path.unlink()
+
+    def _note_step(self, step: int) -> None:
+        """By number and not by the time of a file, for clocks jump."""
+        if step not in self._steps:
+            self._steps.append(step)
 
 
 def digest(content: str) -> str:

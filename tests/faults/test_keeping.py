@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from app.clock import days_ago
 from app.errors import Conflict, NoRoom
-from app.services.keeping import Keeping, days_ago
+from app.services.keeping import Keeping
 from app.settings import Limits
 from app.store import checkpoints, keeping, runs, solved
 from app.store.database import Database
