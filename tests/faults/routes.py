@@ -26,6 +26,7 @@ PARAMETERS: Mapping[str, str] = {
     "/watches/{watch}": "/watches/w",
     "/{page}/sets/{kind}.svg": "/plane/sets/circle.svg",
     "/{page}/": "/plane/",
+    "/join/{code}": "/join/2345abcd",
 }
 """What a path's parameters are; `{run}` and `{drawing}` are made by the test."""
 
@@ -106,6 +107,15 @@ BODIES: Mapping[tuple[str, str], Body] = {
     ("POST", "/labs/forget"): NOTHING,
     ("POST", "/labs/{name}"): form(),
     ("POST", "/labs/backpropagation/gradient-check"): form(of="{run}"),
+    ("POST", "/join"): form(code="2345abcd", nickname="Ada"),
+    ("POST", "/me"): form(nickname="Ada"),
+    ("POST", "/me/delete"): NOTHING,
+    ("POST", "/api/join"): in_json({"code": "2345abcd", "nickname": "Ada"}),
+    ("PATCH", "/api/me"): in_json({"nickname": "Ada"}),
+    ("DELETE", "/api/me"): NOTHING,
+    ("POST", "/api/class/pause"): NOTHING,
+    ("POST", "/api/class/code"): NOTHING,
+    ("DELETE", "/api/class"): NOTHING,
 }  # fmt: skip
 """What every route that is not merely read is sent, so that it does what it is there for."""
 
