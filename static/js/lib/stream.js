@@ -13,6 +13,7 @@ const OPTIONS = {
 };
 const FIRST = 500, QUICK = 8000, SLOW = 30_000; // ms between two attempts
 const QUICK_ATTEMPTS = 12; // about a minute; a server that is started again is back by then
+const GONE = new Set([403, 404]); // there is no such run, or (a class was cleared up) it is not for whoever asks any more
 const SCATTER = 0.5; // share of the pause, either way: a class whose server was away does not come back in one instant
 
 /** Milliseconds before another attempt: doubling to 8 s, and slower when a minute has gone by. @param {number} failed attempts so far */
@@ -114,7 +115,7 @@ export class ServerEvents extends EventTarget {
   #waiting(connection) {
     if (connection.attempt === 0) return;
     this.#connection = connection;
-    if (this.#status === 404) {
+    if (GONE.has(this.#status)) {
       connection.cancelled = true;
       this.dispatchEvent(new Event("gone"));
       return;
@@ -127,7 +128,7 @@ export class ServerEvents extends EventTarget {
   /** @param {number} status */
   #retry(status) {
     this.#status = status;
-    if (status === 404) {
+    if (GONE.has(status)) {
       this.dispatchEvent(new Event("gone"));
       return;
     }
