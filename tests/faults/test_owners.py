@@ -183,5 +183,5 @@ async def test_a_lab_takes_nobody_elses_runs_from_its_form(tmp_path: Path) -> No
 
 
 def test_what_is_open_to_all_is_what_is_meant_to_be() -> None:
-    assert OPEN == ("/join", "/static/", "/api/health", "/favicon.ico")
+    assert OPEN == ("/join", "/api/join", "/static/", "/api/health", "/favicon.ico")
     assert not any(is_under(path, OPEN) for path in (*NOWHERE[:2], "/joinery", "/api/healthy", "/static", "/"))
