@@ -48,6 +48,7 @@ class Listener:
         self.port, self.path, self.source, self.mark = port, path, source, mark
         self.kept = Kept()
         self.arrived: list[float] = []
+        self.writer: asyncio.StreamWriter | None = None
         self.connections = 0
         self.refused = 0
 
@@ -83,9 +84,11 @@ class Listener:
                 return
 
     async def cut(self) -> None:
-        self.writer.close()
-        with suppress(ConnectionError):
-            await self.writer.wait_closed()
+        if self.writer is not None:
+            self.writer.close()
+            with suppress(OSError):
+                await self.writer.wait_closed()
+            self.writer = None
 
     async def stay(self, first_pause: float | None = None) -> None:
         """Come back whenever the stream ends: as `retry:` says, or as the pages do, 0.5 s doubling to 8 s."""
@@ -98,9 +101,9 @@ class Listener:
                     await self.read()
                 else:
                     self.refused += 1
-                await self.cut()
             except (OSError, asyncio.IncompleteReadError, ValueError):
-                pass
+                pass  # nobody listens there, or not any more
+            await self.cut()
             if first_pause is None:
                 await asyncio.sleep(self.kept.retries[-1] / 1000 if self.kept.retries else random.uniform(2, 5))
             else:

@@ -181,7 +181,7 @@ def test_300_clients_are_back_after_a_restart_and_come_only_once(tmp_path: Path)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for each in listeners:
-            each.writer.close()
+            await each.cut()
         return up, back
 
     try:
