@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 from typing import Literal
 
-Cause = Literal["signal", "exit", "hang"]
+Cause = Literal["signal", "exit", "hang", "lost"]
 
 OUT_OF_MEMORY = 112
 """The exit code of a worker that had no memory left for its own affairs."""

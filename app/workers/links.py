@@ -138,3 +138,20 @@ class ProcessLink(Link):
                 self.connection.send(message)
             except OSError:  # it is dead; its reader knows
                 return
+
+
+class Machine:
+    """Where workers come from: the server's own machine."""
+
+    def __init__(self, workers: int | None) -> None:
+        self._workers = workers
+
+    async def open(self) -> int:
+        """How many workers there are to be: as many as cores."""
+        return self._workers or os.cpu_count() or 1
+
+    def link(self, slot: int, folder: Path, bounds: Bounds) -> Link:
+        return ProcessLink(slot, folder, bounds)
+
+    async def close(self) -> None:
+        """Nothing is left when the workers have ended."""

@@ -9,20 +9,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.settings import Settings
 from app.workers.exits import WorkerExit
 from app.workers.handover import Handover
-from app.workers.links import Ended, Link, ProcessLink
+from app.workers.links import Ended, Link, Machine
 from app.workers.messages import Answer, Command, Compute, Notification, Ready, Refusal, Request, Shutdown
 from app.workers.process import Bounds
+
+if TYPE_CHECKING:
+    from app.workers.cluster import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ class Pool:
 
     def __init__(self, settings: Settings, *, hang_seconds: float = HANG_SECONDS) -> None:
         self.workers: list[Link] = []
-        self._count = settings.workers or os.cpu_count() or 1
+        self._site = site_of(settings)
         self.folder = settings.data / "checkpoints"
         """Where checkpoints go; the store may choose another before `start`."""
         self._hang_seconds = hang_seconds
@@ -92,7 +94,7 @@ class Pool:
         """Both are called on the event loop, in the order in which things happened."""
         self._loop = asyncio.get_running_loop()
         self._on_notification, self._on_death = on_notification, on_death
-        self.workers = [self._spawn(slot) for slot in range(self._count)]
+        self.workers = [self._spawn(slot) for slot in range(await self._site.open())]
         self._watch = asyncio.create_task(self._watch_pulses())
 
     def end_questions(self) -> None:
@@ -122,6 +124,7 @@ class Pool:
             for worker in self.workers:
                 worker.kill()
             await self._all_gone.wait()
+        await self._site.close()
 
     # ---- Runs and commands -------------------------------------------------------------------------------------------------
 
@@ -204,7 +207,7 @@ class Pool:
     # ---- Life and death ------------------------------------------------------------------------------------------------------
 
     def _spawn(self, slot: int) -> Link:
-        worker = ProcessLink(slot, self.folder, self._bounds)
+        worker = self._site.link(slot, self.folder, self._bounds)
         worker.begin(Handover(self._loop, partial(self._received, worker)).put)
         return worker
 
@@ -268,6 +271,16 @@ class Pool:
                 if worker.pulse.beat != worker.beat or late:
                     worker.beat, worker.quiet_since = worker.pulse.beat, now
                 patience = max(self._hang_seconds, worker.pulse.allowance) if worker.ready else START_SECONDS
-                if now - worker.quiet_since > patience and not worker.ended:
+                waits = worker.ended or not worker.is_placed
+                if now - worker.quiet_since > patience and not waits:
                     worker.hung = True
                     worker.kill()
+
+
+def site_of(settings: Settings) -> Machine | Cluster:
+    """Where workers come from. Raises SettingsError when that needs what is not installed."""
+    if settings.cluster is None:
+        return Machine(settings.workers)
+    from app.workers.cluster import Cluster
+
+    return Cluster(settings)
