@@ -55,7 +55,7 @@ def serve(settings: Settings) -> int:
     settings = replace(settings, limits=limits)
     try:
         asyncio.run(run(create_app(settings), settings, sockets, accepted_at_once(files)))
-    except StartupError as error:
+    except (StartupError, SettingsError) as error:
         return fail(str(error))
     except OSError as error:
         return fail(
