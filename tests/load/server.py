@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,15 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-@dataclass
 class LoadedServer:
-    """`lines` is what it printed; `ask()` has it look at itself."""
+    """`lines` is what it printed, `code` that by which visitors join, where there is a class; `ask()` has it look at itself."""
 
-    process: subprocess.Popen[str]
-    lines: list[str] = field(default_factory=list)
-    _found: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
-    port: int = 0
-    code: str = ""
-    """By which visitors join, where there is a class."""
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self.port, self.code = 0, ""
+        self._found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self.read, daemon=True)
 
     def read(self) -> None:
         assert self.process.stdout is not None
@@ -41,16 +39,21 @@ class LoadedServer:
             self.lines.append(line.rstrip())
             if line.startswith((MARK, "Nabla is at", "The class joins at")):
                 self._found.put(line)
+        self.process.stdout.close()
         self._found.put(None)
 
     def start(self, *, in_class: bool) -> None:
-        threading.Thread(target=self.read, daemon=True).start()
+        self._reader.start()
         while not self.port or (in_class and not self.code):
             line = self._found.get(timeout=60)
             if line is None:
                 raise AssertionError("the server did not start:\n" + "\n".join(self.lines))
             if found := re.search(r"http://localhost:(\d+)(?:/join/(\w+))?", line):
                 self.port, self.code = int(found[1]), found[2] or ""
+
+    def join(self) -> None:
+        """After its end: until all is read that it printed."""
+        self._reader.join()
 
     @property
     def address(self) -> Address:
@@ -113,3 +116,4 @@ def loaded_server(data: Path, *arguments: str) -> Iterator[LoadedServer]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        server.join()

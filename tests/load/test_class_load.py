@@ -14,7 +14,7 @@ from tests.faults.figures import note
 from tests.load import FULL
 from tests.load.server import LoadedServer, loaded_server
 from tests.load.visitors import InALab, Ledger, OnThePlane, Steady, Visitor, jain, percentile
-from tests.load.wire import Stream
+from tests.load.wire import Stream, play
 
 SECONDS = 1_800.0 if FULL else 180.0
 ARRIVAL = 15.0
@@ -27,7 +27,7 @@ KINDS: list[type[Visitor]] = [Steady, Steady, OnThePlane, OnThePlane, InALab]
 @pytest.mark.load
 def test_a_class_of_300(tmp_path: Path) -> None:
     with loaded_server(tmp_path / "data", "--class") as server:
-        asyncio.run(lesson(server))
+        play(lesson(server))
 
 
 async def lesson(server: LoadedServer) -> None:

@@ -13,7 +13,7 @@ from tests.faults.figures import note
 from tests.load import FULL
 from tests.load.server import LoadedServer, loaded_server
 from tests.load.visitors import enter_class, jain, percentile, small_run
-from tests.load.wire import Line, Stream
+from tests.load.wire import Line, Stream, play
 
 OTHERS, FLOOD = 250, 50
 SECONDS = 600.0 if FULL else 60.0
@@ -23,7 +23,7 @@ TOGETHER = 6
 @pytest.mark.load
 def test_fifty_runs_of_one_weigh_as_much_as_the_one_of_another(tmp_path: Path) -> None:
     with loaded_server(tmp_path / "data", "--class") as server:
-        asyncio.run(crowd(server))
+        play(crowd(server))
 
 
 async def make(line: Line, number: int) -> str:

@@ -13,7 +13,7 @@ from tests.faults.figures import note
 from tests.load import FULL
 from tests.load.server import LoadedServer, loaded_server
 from tests.load.visitors import enter_class, small_run
-from tests.load.wire import Line, Stream
+from tests.load.wire import Line, Stream, play
 
 SECONDS = 7_200.0 if FULL else 180.0
 AT_ONCE = 4
@@ -35,13 +35,13 @@ class Book:
 @pytest.mark.load
 def test_a_hundred_visits_leave_nothing_behind(tmp_path: Path) -> None:
     with loaded_server(tmp_path / "data", "--class") as server:
-        asyncio.run(hundred(server))
+        play(hundred(server))
 
 
 @pytest.mark.load
 def test_hours_of_visits_leave_nothing_behind(tmp_path: Path) -> None:
     with loaded_server(tmp_path / "data", "--class") as server:
-        asyncio.run(soak(server))
+        play(soak(server))
 
 
 async def hundred(server: LoadedServer) -> None:

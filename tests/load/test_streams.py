@@ -12,7 +12,7 @@ from tests.faults.figures import note
 from tests.load import FULL
 from tests.load.server import LoadedServer, loaded_server
 from tests.load.visitors import percentile, small_run
-from tests.load.wire import Line, Stream
+from tests.load.wire import Line, Stream, play
 
 RUNS, EACH = 20, 50
 MOST = 1_500
@@ -23,7 +23,7 @@ LOOK = {"plane": {"resolution": 20, "columns": [0, 1]}}
 @pytest.mark.load
 def test_a_thousand_streams(tmp_path: Path) -> None:
     with loaded_server(tmp_path / "data") as server:
-        asyncio.run(audience(server))
+        play(audience(server))
 
 
 async def audience(server: LoadedServer) -> None:

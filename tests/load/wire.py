@@ -10,12 +10,33 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 SECONDS = 120.0
 """For one answer; longer is a fault of the server."""
 HEAD_END = b"\r\n\r\n"
+T = TypeVar("T")
+standing: set[asyncio.Transport] = set()
+"""Connections that have not ended yet."""
+
+
+def play(scenario: Coroutine[Any, Any, T]) -> T:
+    """Runs it to its end, and ends every connection that it has left open, however it ended."""
+
+    async def played() -> T:
+        try:
+            return await scenario
+        finally:
+            for transport in standing:
+                transport.abort()
+            while standing:
+                await asyncio.sleep(0)
+
+    return asyncio.run(played())
+
+
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 COOKIE = re.compile(rb"set-cookie: ([^;\r]+)", re.IGNORECASE)
 
@@ -96,7 +117,9 @@ class Line(asyncio.Protocol):
     async def _exchange(self, request: bytes) -> bytes:
         """A connection that the server has let go while it was idle is made anew, once, as browsers do."""
         for attempt in range(2):
-            fresh = self._transport is None or self._transport.is_closing()
+            while self._transport is not None and self._transport.is_closing():
+                await asyncio.sleep(0)
+            fresh = self._transport is None
             if fresh:
                 loop = asyncio.get_running_loop()
                 await loop.create_connection(
@@ -123,6 +146,7 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        standing.add(transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -140,6 +164,8 @@ class Line(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ConnectionResetError("the server closed the connection"))
+        assert self._transport is not None
+        standing.discard(self._transport)
         self._transport = None
 
 
@@ -214,6 +240,7 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        standing.add(transport)
 
     def data_received(self, data: bytes) -> None:
         if not self.opened.done():
@@ -256,6 +283,8 @@ class Stream(asyncio.Protocol):
             seen.steps[run] = step
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
+        assert self._transport is not None
+        standing.discard(self._transport)
         self._transport = None
         if not self.opened.done():
             self.opened.set_exception(ConnectionResetError("the server closed the connection"))
