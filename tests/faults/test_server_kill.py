@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from tests.faults.processes import Served, is_alive, serving
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills with signals, and looks into /proc")
 
 KILLS = 200 if os.environ.get("NABLA_LOAD") == "full" else 25
-CLIENTS = 4
 GONE_SECONDS, START_SECONDS = 2.0, 3.0
 SMALL = {
     "dataset": {"name": "plane"},
@@ -123,6 +123,7 @@ class Figures:
     gone: list[float] = field(default_factory=list)
     started: list[float] = field(default_factory=list)
     lost: list[float] = field(default_factory=list)
+    trained: list[float] = field(default_factory=list)
 
 
 def kill(server: Served, folder: Path, long: str, figures: Figures) -> None:
@@ -153,13 +154,24 @@ def kill(server: Served, folder: Path, long: str, figures: Figures) -> None:
         ).fetchone()
     left.close()
     figures.lost.append(before - saved)
+    figures.trained.append(before)
 
 
-def kill_again_and_again(tmp_path: Path, times: int) -> Figures:
+def wait(server: Served, ledger: Ledger, long: str, *, creates: int, seconds: float) -> None:
+    """Until so many more runs were acknowledged, and the long one has trained so much longer."""
+    enough, deadline = len(ledger.made) + creates, time.monotonic() + 60
+    with server.client as client:
+        before = client.get(f"/api/runs/{long}").json()["seconds"]
+        while len(ledger.made) < enough or client.get(f"/api/runs/{long}").json()["seconds"] < before + seconds:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def kill_again_and_again(tmp_path: Path, times: int, *, clients: int = 4, workers: int = 2) -> Figures:
     folder, ledger, figures, dice = tmp_path / "data", Ledger(), Figures(), random.Random(3)
     long = ""
     for round in range(times + 1):
-        with serving("--data", str(folder), "--workers", "2", errors=tmp_path / "errors") as server:
+        with serving("--data", str(folder), "--workers", str(workers), errors=tmp_path / "errors") as server:
             figures.started.append(server.seconds)
             if not long:
                 with server.client as client:
@@ -172,27 +184,25 @@ def kill_again_and_again(tmp_path: Path, times: int) -> Figures:
             if round == times:
                 break
             stop = threading.Event()
-            clients = [
+            crowd = [
                 threading.Thread(target=work, args=(server, ledger, f"c{round}x{n}", 100 * round + n, stop))
-                for n in range(CLIENTS)
+                for n in range(clients)
             ]
-            for client_thread in clients:
-                client_thread.start()
-            enough = len(ledger.made) + dice.randint(1, 12)
-            deadline = time.monotonic() + 30
-            while len(ledger.made) < enough and time.monotonic() < deadline:
-                time.sleep(0.005)
+            for each in crowd:
+                each.start()
+            wait(server, ledger, long, creates=dice.randint(1, 12), seconds=dice.uniform(0.1, 2.0))
             kill(server, folder, long, figures)
             stop.set()
-            for client_thread in clients:
-                client_thread.join(30)
+            for each in crowd:
+                each.join(30)
             assert "Traceback" not in server.errors.read_text()
     assert len(ledger.made) > times
+    assert all(later > earlier for earlier, later in pairwise(figures.trained)), "it gets on from kill to kill"
     return figures
 
 
 def test_a_server_killed_under_load_has_kept_what_it_acknowledged(tmp_path: Path) -> None:
-    figures = kill_again_and_again(tmp_path, 1)
+    figures = kill_again_and_again(tmp_path, 1, clients=2, workers=1)
     assert max(figures.lost) <= SAVE_SECONDS + 5.0
 
 
