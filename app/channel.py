@@ -23,6 +23,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from app.wire.events import PING, addressed, event, retry
@@ -30,6 +31,8 @@ from app.wire.points import COLUMNS, WHOLE_NUMBERS, Points, no_points, thinned
 
 ROWS_PER_EVENT = 5_000
 STATUSES_KEPT = 64
+EVENTS_PER_SECOND = 10
+"""Of progress; a worker tells of it as often. What comes faster is told together."""
 EVENT_ID = re.compile(r"(\d{1,12})-(\d{1,12})")
 
 
@@ -100,6 +103,9 @@ class Channel:
         self._statuses: deque[bytes] = deque(maxlen=STATUSES_KEPT)
         self._status_count = 0
         self._latest_count = 0
+        self._told_rows, self._told_latest = len(self.history), 0
+        self._told_at, self._spare = monotonic(), float(EVENTS_PER_SECOND)
+        self._telling: asyncio.TimerHandle | None = None
         self._frame_count = 0
         self._frames: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._encoded: tuple[tuple[int, int, int], bytes] | None = None
@@ -113,14 +119,15 @@ class Channel:
         self.history.append(points)
         self._latest_count += self._latest() != before
         self._encoded = None
-        self._wake()
+        if self._telling is None:
+            self._tell_in_time()
 
     def status(self, snapshot: dict[str, Any]) -> None:
         self.run |= snapshot
         self._statuses.append(event("status", {key: self.run[key] for key in ("state", "sentence", "step")}))
         self._status_count += 1
         self._encoded = None
-        self._wake()
+        self._tell()  # what was measured before it
 
     def change(self, values: Mapping[str, Any]) -> None:
         """Anything else of the run: everybody gets it anew, and keeps their points."""
@@ -137,6 +144,7 @@ class Channel:
         self.run |= snapshot
         if dropped or force:
             self.run["generation"] += 1
+        self._told_rows = len(self.history)
         self._frames.clear()
         self._encoded = None
         self._version += 1
@@ -153,6 +161,25 @@ class Channel:
     def close(self, reason: str) -> None:
         """Every stream ends, with this reason as its last event."""
         self._closing = reason
+        self._tell()
+
+    def _tell_in_time(self) -> None:
+        """Progress wakes the readers so many times a second, however often a worker tells of it; after a rest, some at once."""
+        if self._earned() >= 1:
+            self._tell()
+        else:
+            wait = (1 - self._earned()) / EVENTS_PER_SECOND
+            self._telling = asyncio.get_running_loop().call_later(wait, self._tell)
+
+    def _earned(self) -> float:
+        return min(EVENTS_PER_SECOND, self._spare + EVENTS_PER_SECOND * (monotonic() - self._told_at))
+
+    def _tell(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        self._told_rows, self._told_latest = len(self.history), self._latest_count
+        self._told_at, self._spare = monotonic(), max(0.0, self._earned() - 1)
         self._wake()
 
     def _wake(self) -> None:
@@ -199,7 +226,7 @@ class Channel:
                 reader.generation, reader.row = self.run["generation"], 0
             reader.version = self._version
             reader.status = self._status_count
-            reader.latest = self._latest_count
+            reader.latest = self._told_latest
             yield event("state", self.run)
         while self._status_count > reader.status >= self._status_count - len(self._statuses):
             reader.status += 1
@@ -213,11 +240,11 @@ class Channel:
 
     def _metrics(self, reader: Reader) -> Iterator[bytes]:
         while reader.generation == self.run["generation"] and (
-            reader.row < len(self.history) or reader.latest != self._latest_count
+            reader.row < self._told_rows or reader.latest != self._told_latest
         ):
             start = reader.row
             reader.row = min(start + ROWS_PER_EVENT, len(self.history))
-            reader.latest = self._latest_count
+            reader.latest = self._told_latest
             yield self._encode(reader.generation, start, reader.row)
 
     def _encode(self, generation: int, start: int, end: int) -> bytes:

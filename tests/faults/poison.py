@@ -62,8 +62,8 @@ def flood(*arguments: Any) -> None:
     def telling(run: LiveRun, seconds: float) -> None:
         work(run, seconds)
         send: Callable[[Any], None] = run._send
-        for _ in range(FLOOD):
-            send(Progress(run.id, run.snapshot(), no_points()))
+        for number in range(FLOOD):
+            send(Progress(run.id, run.snapshot() | {"seconds": run.recorder.seconds + number / FLOOD}, no_points()))
 
     LiveRun.work = telling  # type: ignore[method-assign]
     process.main(*arguments)
