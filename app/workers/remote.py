@@ -24,6 +24,7 @@ from app.workers.links import Ended, ProcessLink
 from app.workers.luggage import Luggage, Mirror
 from app.workers.messages import Answer, Discard, Notification, Refusal, Release, Request, Restored, Saved, Shutdown
 from app.workers.process import Bounds
+from app.workers.refusals import refusal_for
 
 QUIET_SECONDS = 0.25
 """How long a `listen` waits for something to tell; then it tells the pulse alone."""
@@ -66,16 +67,27 @@ class RemoteWorker:
 
     def carry(self, parcels: bytes) -> None:
         """Messages to the worker, in order; the files of a run before the message that opens it."""
-        arrived: list[Parcel] = pickle.loads(parcels)
-        for message, luggage in arrived:
-            if isinstance(message, Request):
-                if luggage is not None:
+        try:
+            arrived: list[Parcel] = pickle.loads(parcels)
+            for message, luggage in arrived:
+                self._pass_on(message, luggage)
+        except BaseException:
+            self._link.kill()  # a worker that misses a message is as good as dead
+            raise
+
+    def _pass_on(self, message: Request | Shutdown, luggage: Luggage | None) -> None:
+        if isinstance(message, Request):
+            if isinstance(message.command, Release | Discard):
+                self._leaving[message.number] = message.command.run
+            if luggage is not None:
+                try:
                     self._mirror.unpack(message.command.run, luggage)
-                if isinstance(message.command, Release | Discard):
-                    self._leaving[message.number] = message.command.run
-            while self._link.backlog > MOST_WAITING:
-                time.sleep(QUIET_SECONDS)
-            self._link.send(message)
+                except OSError as error:
+                    self._heard.put((refusal_for(message.number, error, None), "", None))
+                    return
+        while self._link.backlog > MOST_WAITING:
+            time.sleep(QUIET_SECONDS)
+        self._link.send(message)
 
     def listen(self) -> bytes:
         """The pulse and what was said since; a long poll."""
