@@ -4,7 +4,8 @@ Arguments go on to pytest; `--long` runs only the minutes-long trainings that th
 only makes the pictures of the README anew, `--peers` installs PyTorch and asks it again what is otherwise compared with
 recorded answers. `--faults` kills, cuts, corrupts and floods; `--load` is a class of 300, then hundreds of visits one
 after the other (`--load --full`: for 30 minutes, and for two hours). These two end with a table of what they measured,
-and fail where a figure does not meet its goal.
+and fail where a figure does not meet its goal. `--cluster` installs Ray and runs what is about workers on several
+machines, which `--faults` otherwise skips.
 """
 
 from __future__ import annotations
@@ -58,10 +59,12 @@ if __name__ == "__main__":
     from app._bootstrap import ensure
 
     arguments = sys.argv[1:]
-    ensure("tests", extras=["test", "peers"] if "--peers" in arguments else ["test"])
+    ensure("tests", extras=["test", *(flag[2:] for flag in ("--peers", "--cluster") if flag in arguments)])
     taken("--peers")
     if taken("--full"):
         os.environ["NABLA_LOAD"] = "full"
+    if taken("--cluster"):
+        sys.exit(measure("faults", [*arguments, str(ROOT / "tests/faults/test_cluster.py")]))
     for flag, marks in MEASURED.items():
         if taken(flag):
             sys.exit(measure(marks, arguments))
