@@ -78,6 +78,7 @@ def test_a_worker_has_one_thread_for_blas_low_priority_and_ignores_ctrl_c(tmp_pa
             environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
             assert b"OPENBLAS_NUM_THREADS=1" in environment
             assert b"OMP_NUM_THREADS=1" in environment
+            assert b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes(), "forked, it would share the server's locks"
             assert os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, 0) == 10
             for number in (signal.SIGINT, signal.SIGTERM):
                 os.kill(pid, number)
