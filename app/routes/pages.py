@@ -8,10 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from app.asking import asking
 from app.deps import RunsService, SettingsInUse
 from app.routes.builder import build, draft_of_run, layer_of
 from app.routes.forms import trainer_form
-from app.routes.views import command_states, page_address, snippets
+from app.routes.views import command_states, page_address, snippets, whose
+from app.services.runs import Runs
 from app.templating import render
 from engine.formats import FORMATS
 from engine.presets import PRESETS
@@ -29,13 +31,31 @@ async def digits(request: Request, runs: RunsService, run: str | None = None) ->
         return render("start.html", {"active": "digits"})
     if (address := page_address(shown)) != "/":
         return RedirectResponse(f"{address}?run={shown['id']}", 303)
-    return render("digits.html", digits_context(shown, str(request.base_url)))
+    return render("digits.html", digits_context(shown, str(request.base_url)) | {"whose": whose(shown, request)})
+
+
+Cursor = Annotated[str | None, Query(max_length=200)]
 
 
 @router.get("/runs")
-async def my_runs(runs: RunsService, cursor: Annotated[str | None, Query(max_length=200)] = None) -> HTMLResponse:
-    page = await runs.list(50, cursor)
-    return render("runs.html", {"active": "runs", "page": page, "presets": presets()})
+async def my_runs(request: Request, runs: RunsService, cursor: Cursor = None) -> HTMLResponse:
+    return render("runs.html", await list_context(request, runs, cursor))
+
+
+@router.get("/runs/list")
+async def my_runs_now(request: Request, runs: RunsService, cursor: Cursor = None) -> HTMLResponse:
+    """The list alone, as it is now."""
+    return render("runs.html", await list_context(request, runs, cursor), block="list")
+
+
+async def list_context(request: Request, runs: Runs, cursor: str | None) -> dict[str, Any]:
+    """One's own runs, and beside the newest of them those that others of a class share."""
+    shared: list[tuple[Mapping[str, Any], str]] = []
+    if asking.get().in_class and cursor is None:
+        others = (await runs.list(20, shared=True))["items"]
+        shared = [(run, owner) for run in others if (owner := whose(run, request)) is not None]
+    values = {"page": await runs.list(50, cursor), "presets": presets(), "cursor": cursor, "shared": shared}
+    return {"active": "runs"} | values
 
 
 @router.get("/limits")

@@ -22,6 +22,7 @@ from starlette.datastructures import UploadFile
 from app.deps import DatasetsService, RunsService
 from app.errors import NotFound, Overtaken, Problem, Unprocessable
 from app.routes.experiment import (
+    CONTROLS,
     KINDS,
     Experiment,
     ExperimentError,
@@ -47,7 +48,7 @@ from app.routes.plane_titles import (
     SCHEDULE_TITLES,
     UNLOCKABLE,
 )
-from app.routes.views import command_states, snippets
+from app.routes.views import command_states, is_mine, snippets, whose
 from app.services.changes import RunChanges
 from app.services.runs import Runs
 from app.services.thumbnails import thumbnail
@@ -65,6 +66,9 @@ OVERTAKEN = (
     "This experiment was changed in another tab at the same moment. It is shown as it is now; "
     "make your change again if you still want it."
 )
+FOR_OWNERS = ("new_points", "paint", "own")
+TO_BE_SEEN = tuple(name for name in CONTROLS if name not in {"regions", "show", *FOR_OWNERS, *UNLOCKABLE})
+"""What is hidden and what rests when the run is somebody else's; the run bar's buttons say so themselves."""
 SIGNS_OF_A_FORM = frozenset({"action", "layers", "playground", "preset"})
 """An address with one of these is turned into one that says the experiment itself."""
 
@@ -88,7 +92,10 @@ async def page(request: Request, runs: Runs, name: PageName, run_id: str | None)
         run, experiment = await shown_run(runs, run_id)
         if experiment.page != name:
             return RedirectResponse(f"/{experiment.page}?run={run_id}", 303)
-        return render("plane.html", context(bench_of(experiment), run, str(request.base_url)))
+        owner = whose(run, request)
+        if owner is not None:
+            experiment = replace(experiment, view=replace(experiment.view, hide=FOR_OWNERS, lock=TO_BE_SEEN))
+        return render("plane.html", context(bench_of(experiment), run, str(request.base_url)) | {"whose": owner})
     pairs = request.query_params.multi_items()
     if SIGNS_OF_A_FORM & set(request.query_params):
         texts = texts_of_form(pairs)
@@ -181,6 +188,8 @@ def context(bench: Bench, run: Mapping[str, Any], address: str, *, change: str =
         ],
         "unlockable": UNLOCKABLE,
         "server": address,
+        "whose": None,
+        "share_link": f"{address}{bench.page}?run={run['id']}",
         "snippets": snippets(run, address) if run["id"] else None,
         "fragment": False,
         "aside": False,
@@ -212,7 +221,8 @@ async def open_experiment(page: PageName, request: Request, runs: RunsService) -
 
 async def reusable(runs: Runs, run_id: str, spec: RunSpec) -> dict[str, Any] | None:
     try:
-        return await runs.get(run_id) if run_id and read_run_spec(await runs.spec(run_id)) == spec else None
+        run = await runs.get(run_id) if run_id else None
+        return run if run and is_mine(run) and read_run_spec(await runs.spec(run_id)) == spec else None
     except NotFound:
         return None
 

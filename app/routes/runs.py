@@ -26,6 +26,7 @@ from app.services.changes import RunChanges
 from app.templating import is_htmx, plain_number, render
 from engine.formats import FormatName
 from engine.presets import PRESETS
+from engine.validation import read_run_spec
 
 router = APIRouter(include_in_schema=False)
 
@@ -49,8 +50,10 @@ def go_to(request: Request, run: dict[str, Any]) -> Response:
 
 @router.post("/runs")
 async def create(request: Request, runs: RunsService) -> Response:
-    """A run of a preset, or of the network in the builder's form."""
+    """A run of a preset, of the network in the builder's form, or of what another run (`like`) is made of."""
     form = await typed(request)
+    if "like" in form:
+        return go_to(request, await runs.create(read_run_spec(await runs.spec(form["like"])), state="running"))
     if "preset" in form:
         if form["preset"] not in PRESETS:
             raise Unprocessable(f"There is no such preset. There are: {', '.join(PRESETS)}.", field="/preset")
@@ -232,6 +235,15 @@ async def delete(run_id: str, runs: RunsService) -> HTMLResponse:
     """An empty answer, which takes the row's place (204 would leave it standing)."""
     await runs.delete(run_id)
     return HTMLResponse("")
+
+
+@router.patch("/runs/{run_id}/shared")
+async def share(run_id: str, request: Request, runs: RunsService) -> HTMLResponse:
+    """Whether the class may look at the run; an unticked box sends nothing."""
+    form = await typed(request)
+    run = await runs.change(run_id, RunChanges(shared="shared" in form))
+    link = f"{request.base_url}{page_address(run).lstrip('/')}?run={run_id}"
+    return render("_share_run.html", {"run": run, "share_link": link}, block="share")
 
 
 def _name(text: str) -> str:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from fastapi import Request
+
+from app.asking import LECTURER, asking
+from app.services.people import People
 from app.templating import environment
 from app.workers.states import ACCIDENTS, MAY_BECOME, STEPPABLE
 
@@ -26,7 +30,10 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """What the run bar offers; a reason says why something cannot be pressed and is empty where it can."""
+    """What the run bar offers; a reason says why something cannot be pressed and is empty where it can.
+
+    `mine`: whoever asks may steer the run; `sharable`: and there is a class to share it with.
+    """
 
     word: str
     next_state: str
@@ -35,27 +42,48 @@ class Commands:
     reset_reason: str
     cure_rate: float | None
     accident: bool
+    mine: bool
+    sharable: bool
 
 
 def command_states(run: Mapping[str, Any]) -> Commands:
     state = run["state"]
     next_state = "paused" if state in ("running", "queued") else "running"
-    waiting = state == "queued"
+    mine = is_mine(run)
+    theirs = "" if mine else "You can look at this run; only its owner can steer it."
     return Commands(
-        word=WORDS[state],
+        word=state_word(run),
         next_state=next_state,
-        toggle_reason="" if state in MAY_BECOME[next_state] else _reason(state),
-        step_reason="" if state in STEPPABLE else _reason(state),
-        reset_reason="It waits for a worker." if waiting else "",
+        toggle_reason=theirs or ("" if state in MAY_BECOME[next_state] else _reason(state)),
+        step_reason=theirs or ("" if state in STEPPABLE else _reason(state)),
+        reset_reason=theirs or (_reason(state) if state == "queued" else ""),
         # A tenth is the usual cure, and one digit is as exact as such a guess can be.
         cure_rate=float(f"{run['optimizer']['learning_rate'] / 10:.1g}") if state == "diverged" else None,
-        accident=state in ACCIDENTS,
+        accident=state in ACCIDENTS and mine,
+        mine=mine,
+        sharable=mine and asking.get().in_class and bool(run["id"]),
     )
+
+
+def is_mine(run: Mapping[str, Any]) -> bool:
+    """Whether whoever asks may steer the run; one that is still to be made is theirs."""
+    asker = asking.get()
+    return asker.may_steer(run.get("owner", asker.person))
+
+
+def whose(run: Mapping[str, Any], request: Request) -> str | None:
+    """Whose run it is, by nickname; None: whoever asks may steer it."""
+    if is_mine(run):
+        return None
+    if run["owner"] == LECTURER.person:
+        return LECTURER.nickname
+    people: People = request.app.state.people
+    return next((person.nickname for person in people.everybody if person.person == run["owner"]), "somebody who has left")
 
 
 def _reason(state: str) -> str:
     return {
-        "queued": "It waits for a worker.",
+        "queued": "It waits for its turn.",
         "running": "Pause it to take single updates.",
         "stopped": "It was stopped for good. Reset it to train from the beginning.",
         "finished": "It has finished. Train on, then pause, to take single updates.",
@@ -64,7 +92,13 @@ def _reason(state: str) -> str:
 
 
 def state_word(run: Mapping[str, Any]) -> str:
-    return WORDS[run["state"]]
+    """A word for the state; of a run that waits in line also its place and how long that may take."""
+    word, waiting = WORDS[run["state"]], run.get("waiting")
+    if run["state"] != "queued" or not waiting:
+        return word
+    seconds = waiting["seconds"]
+    about = "" if seconds is None else f", about {seconds} s" if seconds < 60 else f", about {seconds // 60} min"
+    return f"{word} · number {waiting['position']:,}{about}"
 
 
 def page_address(run: Mapping[str, Any]) -> str:
@@ -82,6 +116,7 @@ def moment(iso: str) -> str:
     return f"{datetime.fromisoformat(iso):%d %b %Y, %H:%M}".lstrip("0")
 
 
+environment.globals["mine"] = is_mine
 environment.filters.update(state_word=state_word, moment=moment, page_address=page_address)
 
 

@@ -1,6 +1,7 @@
 /** "No connection … tries again in 4 s", under the run bar, for as long as it is true. */
 
 import { make, write } from "./dom.js";
+import { ask } from "./server.js";
 
 const PATIENCE = 800; // ms; a tab that comes back into view reconnects in less and needs no words
 
@@ -12,7 +13,7 @@ export class ConnectionNotice {
   #since = 0;
 
   /**
-   * @param {import("./stream.js").ServerEvents} stream @param {Element} before the notice stands before this element
+   * @param {EventTarget & { hurry(): void }} stream @param {Element} before the notice stands before this element
    * @param {{ href: string, words: string }} instead where to go when the run is gone
    */
   constructor(stream, before, instead = { href: "/", words: "Go to the latest run" }) {
@@ -25,7 +26,10 @@ export class ConnectionNotice {
       this.#since ||= Date.now();
       if (!this.#timer) this.#timer = window.setInterval(() => this.#tell(), 250);
     });
-    stream.addEventListener("found", () => this.#end());
+    stream.addEventListener("found", () => {
+      this.#end();
+      void ask(); // it may be another server by now
+    });
     stream.addEventListener("gone", () => {
       this.#end();
       this.#box.replaceChildren(make("b", {}, "This run is gone. "), "It was deleted, here or in another tab. ", make("a", { href: instead.href }, instead.words));

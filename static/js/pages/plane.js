@@ -267,7 +267,7 @@ let changed = -Infinity, travelling = false;
 /** The address bar says what the bench is. */
 function address() {
   const { address: now = "", change = "" } = form().dataset;
-  if (change === "refused" || change === "none") return;
+  if (change === "refused" || change === "none" || "whose" in document.body.dataset) return; // another's run has no other address
   if (travelling || change === "opened") {
     travelling = false;
     if (change === "opened") return;
