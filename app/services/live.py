@@ -146,8 +146,11 @@ class LiveRuns:
 
     def hold(self, stored: StoredRun, spec: RunSpec, points: Points | None = None) -> Held:
         """Keep a run in memory; if somebody else was quicker, theirs stays."""
-        held = Held(spec, Channel(describe(stored, spec), points), restored_at=stored.snapshot["step"])
-        held = self._held.setdefault(stored.id, held)
+        return self.keep(Held(spec, Channel(describe(stored, spec), points), restored_at=stored.snapshot["step"]))
+
+    def keep(self, held: Held) -> Held:
+        """What `hold` does, for a run that is described already: many at once come back from the store together."""
+        held = self._held.setdefault(held.id, held)
         if self.closing is not None:
             held.channel.close(self.closing)
         self._let_go_of_some()

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from app import __version__
 from app.asking import LOCAL, asking
-from app.channel import subscribe_together
+from app.channel import Channel, subscribe_together
 from app.clock import utc_now
 from app.errors import BadRequest, Busy, Overtaken, Problem, Unprocessable
 from app.services.changes import RunChanges, Unchanged
@@ -169,16 +169,15 @@ class Runs(LookingAtRuns):
             kind=kind,
             named=named,
         )
+        held = Held(spec, Channel(describe(stored, spec)), wish=state)
+        held.channel.run |= {"state": "queued", "sentence": SENTENCES["queued"]}
         try:
             await self.store.call(rows.insert_with_key, stored, key, digest)
         except BaseException:
             self._live.places.leave(id)
             self.keeping.give_back()
             raise
-        held = self._live.hold(stored, spec)
-        held.wish = state
-        held.channel.run |= {"state": "queued", "sentence": SENTENCES["queued"]}
-        return held
+        return self._live.keep(held)
 
     async def _thin_out(self, id: str) -> None:
         """There are too many, and nobody named this one."""
