@@ -46,6 +46,7 @@ from app.workers.messages import (
 )
 from app.workers.pool import Death, Pool, PoolBusyError, PoolClosingError, RefusedError, WorkerDiedError
 from app.workers.states import SENTENCES
+from engine.errors import EngineError
 from engine.specs import RunSpec
 from engine.validation import read_run_spec
 
@@ -74,12 +75,19 @@ class LiveRuns:
     async def start(self) -> None:
         """Runs that were training when the server ended go on from their last checkpoint."""
         await self._pool.start(self._fold, self._bury)
-        for stored in await self._store.call(runs.unfinished):
-            # Whoever watched may have seen points that never reached the disk, so the points count anew.
-            held = await self._hold(replace(stored, generation=stored.generation + 1))
-            self.in_background(self._reopen(held))
+        self.in_background(self._go_on(await self._store.call(runs.unfinished)))
         if self._in_class:
             self.in_background(self._rest_unwatched())
+
+    async def _go_on(self, ids: list[str]) -> None:
+        """One after the other, while pages are served already: there may be hundreds, with thousands of points each."""
+        for id in ids:
+            try:
+                if (stored := await self._store.call(runs.find, id)) is not None:
+                    held = self._held.get(id) or await self._hold(stored)
+                    self.in_background(self._reopen(held))
+            except EngineError as error:
+                log.warning("run %s cannot be gone on with: %s", id, error)
 
     async def close(self) -> None:
         self.end_streams("The server is stopping.")

@@ -107,9 +107,14 @@ def newest_of(connection: sqlite3.Connection, dataset: str, owner: str) -> Store
     return next(read(connection, condition, (owner, dataset)), None)
 
 
-def unfinished(connection: sqlite3.Connection) -> list[StoredRun]:
-    """The runs that were training when the server ended, oldest first."""
-    return list(read(connection, "WHERE state IN ('queued', 'running') ORDER BY number", ()))
+def unfinished(connection: sqlite3.Connection) -> list[str]:
+    """Ids of the runs that were training when the server ended, oldest first.
+
+    Whoever watched them may have seen points that never reached the disk, so their points count anew.
+    """
+    training = "WHERE state IN ('queued', 'running')"
+    connection.execute(f"UPDATE runs SET generation = generation + 1 {training}")
+    return [id for (id,) in connection.execute(f"SELECT id FROM runs {training} ORDER BY number")]
 
 
 def count(connection: sqlite3.Connection) -> int:
