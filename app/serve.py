@@ -25,6 +25,7 @@ from app.listening import accepted_at_once, allow_many_files, fitting, listen_on
 from app.main import Nabla, create_app
 from app.settings import Settings, SettingsError
 from app.store.database import StartupError
+from app.templating import build_id, environment
 
 LAST_RESORT_SECONDS = 10.0
 """A server that was told to stop and is still here by then ends without having saved everything."""
@@ -87,6 +88,7 @@ async def run(app: Nabla, settings: Settings, sockets: list[socket.socket], back
     )
     server = Server(config, app)
     with server.handling_signals():
+        threading.Thread(target=warm_up, args=(app,), name="warm-up", daemon=True).start()
         async with app.router.lifespan_context(app):
             host, port = sockets[0].getsockname()[:2]
             name = (
@@ -112,6 +114,14 @@ def outward_name(host: str, name: str) -> str:
         except OSError:
             return socket.gethostname()
         return str(probe.getsockname()[0])
+
+
+def warm_up(app: Nabla) -> None:
+    """Makes ready what is made at its first use: else the first visitor of each page would hold up all the others."""
+    app.openapi()  # which goes through all routes
+    for name in environment.list_templates():
+        environment.get_template(name)
+    build_id()
 
 
 class Server(uvicorn.Server):
