@@ -24,7 +24,7 @@ from app.connections import Connection, Places
 from app.listening import accepted_at_once, allow_many_files, fitting, listen_on_a_free_port
 from app.main import Nabla, create_app
 from app.settings import Settings, SettingsError
-from app.store.database import StartupError
+from app.store.opening import StartupError
 from app.templating import build_id, environment
 
 LAST_RESORT_SECONDS = 10.0

@@ -32,7 +32,6 @@ from app.store.opening import (
     STATES,
     WRITE_PATIENCE,
     FolderLock,
-    StartupError as StartupError,
     UnusableError,
     connect,
     open_file,
