@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby, pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from engine import compiled, specs
 from engine import layers as plain
-from engine import specs
 from engine.arrays import Array
 from engine.calls import Call
 from engine.layers.base import Layer
@@ -79,8 +79,11 @@ class Tape:
         self.targets = self._blocks[:, last.stop :][:, loss.targets]
         self._slopes: Array = np.zeros((last.stop, batch), dtype)
         self._deltas: Array = np.zeros((last.stop, batch), dtype)
-        self.calls = [self._forward(block) + self._backward(block) for block in self._blocks]
+        self.calls = [self._calls(block) for block in self._blocks]
         """Of each block: from its `inputs` and `targets` to its `outputs` and the gradients of the weights."""
+
+    def _calls(self, block: Array) -> list[Call]:
+        return self._forward(block) + self._backward(block)
 
     def _forward(self, block: Array) -> list[Call]:
         """`z = W a + b`, then `a = f(z)` in the same place."""
@@ -114,6 +117,43 @@ class Tape:
         ends = np.cumsum([units * (inputs + 1) for units, inputs in self._shapes])
         parts = np.split(flat, ends[:-1])
         return [part.reshape(units, inputs + 1) for part, (units, inputs) in zip(parts, self._shapes, strict=True)]
+
+
+class CompiledTape(Tape):
+    """The same by compiled code: each block is one call."""
+
+    def __init__(self, layers: Sequence[Layer], loss: TapedLoss, dtype: npt.DTypeLike, batch: int, blocks: int) -> None:
+        compiled.require()
+        super().__init__(layers, loss, dtype, batch, blocks)
+        for function, arguments in self.calls[0]:  # on zeros: whoever waits for the first update waits for no compiler
+            function(*arguments)
+
+    def _calls(self, block: Array) -> list[Call]:
+        from engine import compiled_updates
+
+        return [(compiled_updates.gradient, (block, self._deltas, self.weights, self.weight_gradients, *self._known()))]
+
+    def descents(self, l1: Array, l2: Array) -> Callable[[int], None]:
+        """So many updates by plain descent with that decay (P,) as one call, on as many blocks from the first one on."""
+        from engine import compiled_updates
+
+        known = self._known()
+
+        def descend(count: int) -> None:
+            blocks = self._blocks[:count]
+            compiled_updates.descend(blocks, self._deltas, self.weights, self.weight_gradients, l1, l2, *known)
+
+        descend(0)
+        return descend
+
+    def _known(self) -> tuple[Any, ...]:
+        """The network and the loss, as compiled code wants them."""
+        dtype = self.weights.dtype.type
+        sizes = np.array([row.stop - row.start for row in self._rows])
+        kinds, slopes = zip(*map(compiled.activation_number, self._activations), strict=True)
+        loss, share, limit = compiled.loss_number(self._loss)
+        targets = self._rows[-1].stop + self._loss.targets.start
+        return (sizes, np.array(kinds), np.array(slopes, dtype)), (loss, targets, dtype(share), dtype(limit))
 
 
 def _with_ones(rows: Array, layer: slice) -> Array:

@@ -164,8 +164,9 @@ def taped_loss(spec: RunSpec, outputs: int, dtype: npt.DTypeLike, *, factor: flo
     """The loss of a run whose loss is one of TAPED_LOSSES, for a network with so many outputs, its gradient `factor` times."""
     share = factor / spec.batch_size
     match spec.loss:
-        case "softmax_cross_entropy":
-            return SoftmaxOfTwo(outputs, share, dtype) if outputs == 2 else Softmax(outputs, share, dtype)
+        case "softmax_cross_entropy":  # that of two saves calls, which compiled code has not
+            two = outputs == 2 and not spec.compiled
+            return SoftmaxOfTwo(outputs, share, dtype) if two else Softmax(outputs, share, dtype)
         case "mean_squared_error":
             return MeanSquared(outputs, share, dtype)
         case "half_squared_error":

@@ -8,6 +8,7 @@ from math import isfinite, nan, sqrt
 
 import numpy as np
 
+from engine.arrays import Array
 from engine.calls import Call
 from engine.datasets.base import Chosen, Examples
 from engine.losses import Loss
@@ -16,7 +17,7 @@ from engine.optimizers import OPTIMIZERS, AnyOptimizer
 from engine.schedules import learning_rate_share
 from engine.shapes import plan
 from engine.specs import SGD, Constant, MnistSpec, RunSpec, TransactionsSpec
-from engine.tape import MAX_PARAMETERS, Tape, is_plain
+from engine.tape import MAX_PARAMETERS, CompiledTape, Tape, is_plain
 from engine.tape_losses import TAPED_LOSSES, taped_loss
 
 BLOCKS = 32
@@ -66,7 +67,8 @@ class TapedTraining:
         taped = taped_loss(spec, network.output_shape[0], dtype, factor=self._factor)
         rows = sum(int(np.prod(layer.output_shape)) + 1 for layer in network.layers) + taped.rows
         blocks = max(1, min(BLOCKS, BLOCK_NUMBERS // (rows * spec.batch_size)))
-        self._tape = tape = Tape(network.layers, taped, dtype, spec.batch_size, blocks)
+        kind = CompiledTape if spec.compiled else Tape
+        self._tape = tape = kind(network.layers, taped, dtype, spec.batch_size, blocks)
         self._back = np.argsort(tape.places)
         self._labels = examples.labels
         self._inputs = examples.look(slice(None)).astype(dtype, copy=False)
@@ -82,6 +84,9 @@ class TapedTraining:
         self._varies = own.counts_steps or spec.schedule != Constant()
         first: list[Call] = [(self._prepare, ())] if self._varies else []
         self._updates = [[*first, *calls, *update] for calls in tape.calls]
+        self._descend: Callable[[int], None] | None = None
+        if self._plain and isinstance(tape, CompiledTape):
+            self._descend = tape.descents(*self._pulls())
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def train(self, first: int, count: int, choose: Callable[[int], Chosen]) -> Measured | None:
@@ -96,9 +101,12 @@ class TapedTraining:
             updates = self._updates[: count - done]
             chosen = choose(len(updates) * batch)
             self._fill(chosen, len(updates))
-            for calls in updates[:-1]:
-                for function, arguments in calls:
-                    function(*arguments)
+            if self._descend is not None:
+                self._descend(len(updates) - 1)
+            else:
+                for calls in updates[:-1]:
+                    for function, arguments in calls:
+                        function(*arguments)
             done += len(updates)
             if done == count:
                 penalties = self._penalties()
@@ -139,15 +147,19 @@ class TapedTraining:
 
     def _decay(self) -> list[Call]:
         """The gradients of `l1 Σ|w|` and `½ l2 Σw²` on top of the loss's, as `Trainer` adds them."""
-        spec, network, places = self._spec, self._network, self._tape.places
+        spec, (l1, l2) = self._spec, self._pulls()
         w, g, pull = self._tape.weights, self._tape.weight_gradients, np.zeros_like(self._tape.weights)
-        l1, l2 = (self._factor * spec.l1) * network.l1_mask[places], (self._factor * spec.l2) * network.l2_mask[places]
         calls: list[Call] = []
         if spec.l2:
             calls += [(np.multiply, (w, l2, pull)), (np.add, (g, pull, g))]
         if spec.l1:
             calls += [(np.sign, (w, pull)), (np.multiply, (pull, l1, pull)), (np.add, (g, pull, g))]
         return calls
+
+    def _pulls(self) -> tuple[Array, Array]:
+        """`l1` and `l2` of each weight, with the learning rate where the gradients have it, too."""
+        spec, network, places = self._spec, self._network, self._tape.places
+        return (self._factor * spec.l1) * network.l1_mask[places], (self._factor * spec.l2) * network.l2_mask[places]
 
     def _penalties(self) -> tuple[float, float]:
         """`l1 Σ|w|` and `½ l2 Σw²` of the weights as they are now."""

@@ -26,6 +26,7 @@ from engine.optimizers import OPTIMIZERS, AnyOptimizer
 from engine.schedules import learning_rate_share
 from engine.shapes import check_run
 from engine.specs import LIVE_FIELDS, MnistSpec, OptimizerSpec, RunSpec, Split
+from engine.tape import MAX_PARAMETERS as MAX_TAPED_PARAMETERS
 from engine.taped_training import TapedTraining, can_be_taped
 from engine.validation import checked
 
@@ -136,6 +137,13 @@ class Trainer:
         self._tape: TapedTraining | None = None
         if can_be_taped(self.spec):
             self._tape = TapedTraining(self.spec, self.network, self.optimizer, self.loss, train)
+        elif self.spec.compiled:
+            raise SpecError(
+                f"Only dense networks of points with at most {MAX_TAPED_PARAMETERS:,} parameters train by compiled code. "
+                "Leave “compiled” out.",
+                field="/compiled",
+                code="not_compilable",
+            )
 
     def _new_batch(self) -> Array:
         return np.empty((*self.network.input_shape, self.spec.batch_size), self.network.dtype)

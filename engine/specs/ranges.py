@@ -93,6 +93,12 @@ Cores: TypeAlias = Annotated[
         "In how many shares each batch is summed up, so that as many cores can work on it. The order of sums, and so the last bits of the run, depend on it."
     ),
 ]
+Compiled: TypeAlias = Annotated[
+    bool,
+    doc(
+        "Train by compiled code, small dense networks of points only; it needs the package numba. Sums are taken in another order, so the last bits of the run depend on it."
+    ),
+]
 BatchSize: TypeAlias = Annotated[
     int,
     Interval(ge=1, le=MAX_BATCH_SIZE),

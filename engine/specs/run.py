@@ -18,6 +18,7 @@ from engine.specs.ranges import (
     BatchSize,
     ClassWeight,
     ClipNorm,
+    Compiled,
     Cores,
     HuberDelta,
     InitialParameter,
@@ -130,6 +131,7 @@ class RunSpec:
     clip_norm: ClipNorm | None = None
     batch_size: BatchSize = 20
     cores: Cores = 1
+    compiled: Compiled = False
     l1: L1 = 0.0
     l2: L2 = 0.00005
     """convnetjs's page says 0.001 and divides it by its batch size of 20; here it is not divided by anything."""

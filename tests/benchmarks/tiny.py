@@ -17,6 +17,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when NumPy is imported
 import argparse
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from statistics import median
 from time import process_time
 
@@ -25,6 +27,7 @@ from tests.benchmarks import contenders
 from tests.benchmarks.contenders import interleaved, ratio
 
 RIVALS = ("PyTorch", "nn.ts", "convnetjs")
+"""Beside "compiled", ours with the extra `fast`."""
 
 
 def run(hidden: Sequence[int], loss: LossName) -> RunSpec:
@@ -53,11 +56,14 @@ def table(rounds: int, seconds: float, convnetjs: str | None) -> None:
     """Steps per second as a table in Markdown. From here on seconds are those of the processor."""
     contenders.clock = process_time
     print("\n**Tiny networks of tanh, batches of 10, steps per second of processor time**\n")
-    print(f"| | ours | {' | '.join(RIVALS)} |")
+    ours = "ours · compiled" if find_spec("numba") else "ours"
+    print(f"| | {ours} | {' | '.join(RIVALS)} |")
     print("|---|---:|" + "---:|" * len(RIVALS), flush=True)
     for label, hidden, loss in ROWS:
         spec, ends = run(hidden, loss), []
         turns = {"ours": contenders.our_points(spec), **contenders.torch_points(spec)}
+        if find_spec("numba"):
+            turns["compiled"] = contenders.our_points(replace(spec, compiled=True))
         programs = {"nn.ts": ("playground.js", "2", *map(str, hidden), "1")}
         if convnetjs and loss == "softmax_cross_entropy":
             programs["convnetjs"] = ("convnetjs_points.js", convnetjs, *map(str, hidden))
@@ -67,11 +73,15 @@ def table(rounds: int, seconds: float, convnetjs: str | None) -> None:
                 turns[name](seconds)  # until it is compiled
                 ends.append(end)
         rates = interleaved(turns, rounds, seconds)
+        ours = [name for name in ("ours", "compiled") if name in rates]
         cells = [
-            f"{median(rates[name]):,.0f} ({ratio(rates['ours'], rates[name]):.1f} ×)" if name in rates else ""
+            f"{median(rates[name]):,.0f} ({' · '.join(f'{ratio(rates[own], rates[name]):.1f} ×' for own in ours)})"
+            if name in rates
+            else ""
             for name in RIVALS
         ]
-        print(f"| {label} | {median(rates['ours']):,.0f} | {' | '.join(cells)} |", flush=True)
+        rate = " · ".join(f"{median(rates[own]):,.0f}" for own in ours)
+        print(f"| {label} | {rate} | {' | '.join(cells)} |", flush=True)
         for end in ends:
             end()
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from engine import compiled
 from engine.arrays import Truth
+from engine.datasets.mnist import load_mnist
+from engine.datasets.points import points_dataset
+from engine.errors import SpecError
 from engine.losses import make_loss
 from engine.network import Network
 from engine.specs import (
+    SGD,
+    Adam,
     CurveSpec,
     Dense,
     Dropout,
@@ -26,9 +33,10 @@ from engine.specs import (
     Softplus,
     Tanh,
 )
-from engine.tape import Tape
+from engine.tape import CompiledTape, Tape
 from engine.tape_losses import TAPED_LOSSES, taped_loss
 from engine.taped_training import can_be_taped
+from engine.trainer import Trainer
 
 ACTIVATIONS = (None, Tanh(), ReLU(), Sigmoid(), Softplus(), LeakyReLU(slope=0.1), LeakyReLU(slope=0.3))
 
@@ -56,6 +64,8 @@ def runs(draw: st.DrawFn) -> RunSpec:
     return replace(spec, network=draw(dense_networks(spec.output_count)))
 
 
+needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed (the extra `fast`)")
+
 SLOPES = RunSpec(
     dataset=PlaneSpec(),
     network=(
@@ -72,11 +82,23 @@ SLOPES = RunSpec(
 @given(runs(), st.integers(0, 99), st.sampled_from([0.1, 30.0]))
 def test_a_tape_equals_the_plain_layers_and_the_plain_loss(spec: RunSpec, seed: int, size: float) -> None:
     """Two batches in two blocks, one after the other, with small and with very large numbers."""
+    compare(Tape, spec, seed, size)
+
+
+@needs_numba
+@settings(deadline=None, derandomize=True, max_examples=50)
+@example(SLOPES, 0, 0.1)
+@given(runs(), st.integers(0, 99), st.sampled_from([0.1, 30.0]))
+def test_compiled_code_computes_the_same(spec: RunSpec, seed: int, size: float) -> None:
+    compare(CompiledTape, replace(spec, compiled=True), seed, size)
+
+
+def compare(kind: type[Tape], spec: RunSpec, seed: int, size: float) -> None:
     rng = np.random.default_rng(seed)
     network = Network.build(spec.network, (3,), rng=rng, dtype=np.float64)
     network.parameters += rng.normal(scale=size, size=network.parameters.size)
     encoded = taped_loss(spec, spec.output_count, np.float64)
-    tape = Tape(network.layers, encoded, np.float64, spec.batch_size, blocks=2)
+    tape = kind(network.layers, encoded, np.float64, spec.batch_size, blocks=2)
     loss = make_loss(spec)
     for block in (0, 1, 0):
         inputs = rng.normal(size=(3, spec.batch_size))
@@ -96,13 +118,15 @@ def test_a_tape_equals_the_plain_layers_and_the_plain_loss(spec: RunSpec, seed: 
         np.testing.assert_allclose(tape.weight_gradients, expected, rtol=0, atol=1e-12 * (1 + np.abs(expected).max()))
 
 
+@pytest.mark.parametrize("kind", [Tape, pytest.param(CompiledTape, marks=needs_numba)])
 @pytest.mark.parametrize("activation", ACTIVATIONS[1:], ids=str)
-def test_slopes_at_exactly_zero(activation: LayerSpec) -> None:
+def test_slopes_at_exactly_zero(activation: LayerSpec, kind: type[Tape]) -> None:
     """With all weights zero, as the lesson on symmetry has them, every unit stands where ReLUs have their corner."""
-    spec = RunSpec(dataset=PlaneSpec(), network=(Dense(units=3), activation, Dense(units=2)), batch_size=4)
+    network_spec = (Dense(units=3), activation, Dense(units=2))
+    spec = RunSpec(dataset=PlaneSpec(), network=network_spec, batch_size=4, compiled=kind is CompiledTape)
     network = Network(spec.network, (2,), np.float64)
     encoded = taped_loss(spec, 2, np.float64)
-    tape = Tape(network.layers, encoded, np.float64, 4, blocks=1)
+    tape = kind(network.layers, encoded, np.float64, 4, blocks=1)
     network.parameters[9:15] = np.arange(6)  # those of the outputs: something comes back
     inputs, labels = np.ones((2, 4)), np.array([0, 1, 0, 0])
     network.backward(make_loss(spec).loss_and_gradient(network.forward(inputs, training=True), labels)[1])
@@ -146,3 +170,34 @@ def test_which_runs_are_taped() -> None:
     assert not taped(Dense(units=2), class_weights=(1.0, 2.0))
     assert not taped(Dense(units=2), cores=2)
     assert not can_be_taped(RunSpec(network=(Dense(units=2), Dense(units=10))))
+
+
+@needs_numba
+def test_a_compiled_run_learns_what_the_other_does_and_is_the_same_every_time() -> None:
+    plain_descent = SGD(learning_rate=0.01)
+    spec = replace(SLOPES, dataset=PlaneSpec(points=100), compiled=True, l1=1e-3, l2=1e-3, optimizer=plain_descent)
+    trainers = [Trainer(each, points_dataset(each.dataset)) for each in (spec, spec, replace(spec, compiled=False))]
+    for trainer, pieces in zip(trainers, ((300,), (100, 7, 193), (300,)), strict=True):
+        for count in pieces:
+            trainer.advance(count)
+    first, again, plain = (trainer.network.parameters for trainer in trainers)
+    assert np.array_equal(first, again)
+    np.testing.assert_allclose(first, plain, rtol=0, atol=1e-3)
+    with_memory = replace(spec, optimizer=Adam())
+    other, others = (Trainer(each, points_dataset(each.dataset)) for each in (with_memory, replace(with_memory, compiled=False)))
+    other.advance(200)
+    others.advance(200)
+    np.testing.assert_allclose(other.network.parameters, others.network.parameters, rtol=0, atol=1e-3)
+
+
+def test_what_cannot_be_compiled_says_so() -> None:
+    with pytest.raises(SpecError, match="4,000 parameters") as refused:
+        Trainer(RunSpec(compiled=True), load_mnist())
+    assert refused.value.field == "/compiled"
+
+
+def test_without_numba_a_compiled_run_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "find_spec", lambda _: None)
+    spec = replace(SLOPES, compiled=True)
+    with pytest.raises(SpecError, match="pip install"):
+        Trainer(spec, points_dataset(spec.dataset))
