@@ -41,6 +41,9 @@ QUERIES: Mapping[str, str] = {
 OF_IMAGES = frozenset({"/api/runs/{id}/examples", "/runs/{run_id}/trainer"})
 """Routes that are for runs on digits; all others do with points, which are quicker."""
 
+OF_A_CLASS = ("/join", "/me", "/lecturer", "/api/join", "/api/me", "/api/class")
+"""Without `--class` there is nothing at these addresses."""
+
 MOUNTS: Mapping[str, str] = {"/static": "/static/css/base.css"}
 
 NOWHERE = ("/nowhere", "/api/nowhere", "/static/nowhere.js", "/runs/nowhere/at/all")
@@ -100,6 +103,7 @@ BODIES: Mapping[tuple[str, str], Body] = {
     ("POST", "/runs/{run_id}/reset"): form(seed="same"),
     ("PATCH", "/runs/{run_id}/trainer"): form(l2="0.001"),
     ("PATCH", "/runs/{run_id}/name"): form(name="another"),
+    ("PATCH", "/runs/{run_id}/shared"): form(shared="true"),
     ("DELETE", "/runs/{run_id}"): NOTHING,
     ("POST", "/network/builder"): form(),
     ("POST", "/network/text"): form(text=NETWORK.decode()),

@@ -36,7 +36,12 @@ class Served:
         """How many rows each table holds: what a refused request must leave as it is. (Checkpoints come when they come.)"""
 
         def count(connection: Any) -> dict[str, int]:
-            names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            names = [
+                name
+                for (name,) in connection.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+                )
+            ]
             return {
                 name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
                 for name in names

@@ -207,7 +207,7 @@ def test_names_of_files(window: Window, api: httpx.Client) -> None:
 @all_of_them
 def test_addresses_of_experiments(window: Window, api: httpx.Client) -> None:
     for path in ("/plane", "/curve"):
-        names = [name for name, _ in parse_qsl(urlsplit(api.get(f"{path}?layers=4").headers["location"]).query)]
+        names = [name for name, _ in parse_qsl(urlsplit(api.get(f"{path}?action=x").headers["location"]).query)]
         names += [
             "title",
             "hide",
