@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-URGENT_SECONDS = 0.1
+URGENT_SECONDS = 0.5
 """Of processor time: so much of what a person waits for comes before all that trains; the rest takes turns with it."""
 
 Task: TypeAlias = Generator[None, None, Any]

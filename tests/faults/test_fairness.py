@@ -34,6 +34,7 @@ from app.workers.messages import (
     Step,
 )
 from app.workers.pool import Pool
+from app.workers.tasks import URGENT_SECONDS
 from engine.datasets.mnist import load_mnist
 from engine.specs import Conv2D, Dense
 from engine.trainer import Trainer
@@ -70,7 +71,7 @@ def test_an_owner_of_many_runs_and_errands_has_one_share(tmp_path: Path, monkeyp
     bench = Bench(tmp_path)
     clock = Clock(monkeypatch, bench, end=6.0)
 
-    def errand() -> Any:
+    def work() -> Any:
         for _ in range(1_000):
             clock.pass_by("errand", 0.01)
             yield
@@ -78,12 +79,14 @@ def test_an_owner_of_many_runs_and_errands_has_one_share(tmp_path: Path, monkeyp
     for owner, runs in {"a": "a", "b": "bcdefg", "h": "h"}.items():
         for run in runs:
             bench.ask(Open(run=run, spec=small(), state="running", sentence="", owner=owner))
-    bench.ask(Compute(function=errand, arguments=(), owner="b"))
+    bench.ask(Compute(function=work, arguments=(), owner="b"))
     bench.scheduler.run()
     of_b = {id: clock.had[id] for id in ["b", "c", "d", "e", "f", "g", "errand"]}
     assert abs(clock.had["a"] - clock.had["h"]) < 0.1
-    assert abs(sum(of_b.values()) - clock.had["a"]) < 0.15, "but for the beginning of the errand, which came first"
+    assert 0 < sum(of_b.values()) - clock.had["a"] < URGENT_SECONDS + 0.15, "the beginning of the errand came first"
+    errand = of_b.pop("errand")
     assert max(of_b.values()) - min(of_b.values()) < 0.15
+    assert errand - max(of_b.values()) < URGENT_SECONDS + 0.15
 
 
 def test_a_network_whose_update_takes_long_gets_no_more_than_the_others(
@@ -159,7 +162,7 @@ def test_a_step_waits_for_no_round_and_an_evaluation_takes_turns(
     bench.inbox = bench.scheduler._inbox = inbox
     bench.scheduler.run()
     assert 1001 not in answered
-    assert 0.1 < clock.had["long"] < 0.4, "its beginning at once, then a 61st of the time"
+    assert 0.4 < clock.had["long"] < 0.7, "its beginning by what was spared and a tenth of the time, then a 61st"
     assert max(answered[number] for number in (1002, 1003)) <= 2.06
     assert max(answered[number] for number in (1004, 1005)) <= 2.06
 
@@ -254,7 +257,7 @@ async def worker(folder: Path, owners: dict[str, int]) -> AsyncIterator[tuple[Po
 async def work_for(told: Told, seconds: float) -> tuple[float, float]:
     """Wait until the worker has worked for so long; when it began."""
     begin = told.moment()
-    while told.moment()[1] - begin[1] < seconds and told.moment()[0] - begin[0] < 100:
+    while told.moment()[1] - begin[1] < seconds and told.moment()[0] - begin[0] < 280:
         await asyncio.sleep(0.2)
     return begin
 
@@ -265,7 +268,7 @@ def jain(values: list[float]) -> float:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_150_runs_of_101_owners_share_one_worker(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with worker(tmp_path, {f"o{n}": 1 for n in range(100)} | {"flooder": 50}) as (_, told):
@@ -309,10 +312,10 @@ async def waits(pool: Pool, owners: int, count: int, pause: float) -> dict[str, 
     return asked
 
 
-@pytest.mark.parametrize(
-    ("owners", "count"), [(12, 3), pytest.param(150, 150, marks=pytest.mark.faults)], ids=["some", "150"]
-)
-def test_commands_are_answered_at_once_while_all_runs_train(tmp_path: Path, owners: int, count: int) -> None:
+@pytest.mark.faults
+def test_commands_are_answered_at_once_while_150_runs_train(tmp_path: Path) -> None:
+    owners, count = 150, 150
+
     async def scenario() -> dict[str, list[float]]:
         async with worker(tmp_path, {f"o{n}": 1 for n in range(owners)}) as (pool, _):
             long = [asyncio.ensure_future(pool.ask(Evaluate(run=f"o{n}-0", split="test", crops=16))) for n in (0, 1)]
@@ -323,14 +326,13 @@ def test_commands_are_answered_at_once_while_all_runs_train(tmp_path: Path, owne
 
     asked = asyncio.run(scenario())
     p95 = {kind: quantiles(seconds, n=20)[-1] for kind, seconds in asked.items()}
-    if owners == 150:
-        told = ", ".join(f"{kind.lower()} {1000 * seconds:.0f}" for kind, seconds in p95.items())
-        note("Fairness", f"150 runs in one worker: answered within ms (p95) {told}", met=max(p95.values()) <= 0.1)
+    told = ", ".join(f"{kind.lower()} {1000 * seconds:.0f}" for kind, seconds in p95.items())
+    note("Fairness", f"150 runs in one worker: answered within ms (p95) {told}", met=max(p95.values()) <= 0.1)
     assert max(p95.values()) < 0.5
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_huge_network_beside_small_ones_gets_their_share(tmp_path: Path) -> None:
     """Its update takes hundreds of times as long as theirs."""
     layers = (

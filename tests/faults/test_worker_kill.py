@@ -26,7 +26,7 @@ from tests.faults.figures import note
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills with signals")
 
-KILLS = 200 if os.environ.get("NABLA_LOAD") == "full" else int(os.environ.get("KILLS", 25))
+KILLS = 200 if os.environ.get("NABLA_LOAD") == "full" else 25
 """`python3 -m tests --faults --full` for all."""
 KILLS_EACH = 4
 STEPS = 5_000
