@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from app.asking import LECTURER, LOCAL
 from app.errors import NotFound, Problem
 from app.services.changes import RunChanges
-from app.services.held import RUNNING, Held
+from app.services.held import Held
 from app.services.people import People
 from app.services.runs import Runs
 from app.settings import Limits
@@ -82,6 +82,10 @@ class Classroom:
                 self._board = await self._make()
                 self._made_at = monotonic()
         return self._board
+
+    def _refresh(self) -> None:
+        """Whoever has just changed much looks at it next."""
+        self._made_at, self._solved_at = -SECOND, -SOLVED_SECONDS
 
     async def _make(self) -> Board:
         if monotonic() - self._solved_at >= SOLVED_SECONDS:
@@ -181,11 +185,8 @@ class Classroom:
 
     async def pause_all(self) -> Json:
         """Every run of the class that trains or waits, also those of labs; not the lecturer's own."""
-        training = [
-            run.id
-            for run in self._runs.in_memory()
-            if run.state in RUNNING and run.owner not in (LOCAL, LECTURER.person)
-        ]
+        students = [run for run in self._runs.in_memory() if run.owner not in (LOCAL, LECTURER.person)]
+        training = [run.id for run in students if (run.wish if run.state == "queued" else run.state) == "running"]
 
         async def pause(id: str) -> bool:
             try:
@@ -195,6 +196,7 @@ class Classroom:
             return True
 
         paused = sum(await asyncio.gather(*map(pause, training)))
+        self._refresh()
         return {"paused": paused, "others": len(training) - paused}
 
     # ---- Clearing up ---------------------------------------------------------------------------------------------------------
@@ -214,7 +216,7 @@ class Classroom:
             if not await self._delete(await self._store.call(rows.runs_of, person)):
                 break
         await self._store.call(rows.forget, person)
-        self._solved_at = -SOLVED_SECONDS
+        self._refresh()
 
     async def clear(self) -> Json:
         """Everybody goes, with all that is theirs, and nobody comes in by the old code; what was deleted."""
@@ -224,7 +226,7 @@ class Classroom:
             if not await self._delete(await self._store.call(rows.runs_of_class)):
                 break
         await self._store.call(rows.clear)
-        self._solved_at = -SOLVED_SECONDS
+        self._refresh()
         return cleared
 
     async def _delete(self, ids: list[str]) -> int:
