@@ -64,7 +64,7 @@ class LoadedServer:
         return Address("127.0.0.1", self.port, f"127.1.{number // 250}.{1 + number % 250}")
 
     def ask(self) -> dict[str, Any]:
-        """Tasks, threads, the longest stall since it was asked before, and what it holds."""
+        """Tasks, threads, what it holds, and how long its event loop stood still since it was asked before."""
         while not self._found.empty():
             self._found.get()
         self.process.send_signal(signal.SIGUSR1)
@@ -98,6 +98,11 @@ class LoadedServer:
         """Of the server alone, without its workers."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def stalls(told: dict[str, Any]) -> str:
+    """What the server told of its event loop, in words."""
+    return f"event loop: {1000 * told['computed']:.0f} ms computed at a stretch at most, longest stall {1000 * told['stall']:.0f} ms"
 
 
 @contextmanager
