@@ -213,18 +213,3 @@ def test_a_run_whose_checkpoints_cannot_be_read_says_so_and_can_be_reset(tmp_pat
             assert (await runs.step(id, 1))["step"] == 1
 
     asyncio.run(scenario())
-
-
-def test_a_torn_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with service(tmp_path) as runs:
-            id = (await runs.create(small(), state="paused"))["id"]
-            await runs.step(id, 20)
-            await runs.step(id, 20)
-        newest = tmp_path / "checkpoints" / id / "run.checkpoint"
-        newest.write_bytes(newest.read_bytes()[:-100])
-        async with service(tmp_path) as runs:
-            assert (await runs.step(id, 1))["step"] == 21
-            assert (await runs.metrics(id))["step"] == [10, 20]
-
-    asyncio.run(scenario())

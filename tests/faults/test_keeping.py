@@ -12,12 +12,14 @@ import pytest
 
 from app.clock import days_ago
 from app.errors import Conflict, NoRoom
+from app.services.changes import RunChanges
 from app.services.keeping import Keeping
 from app.settings import Limits
 from app.store import checkpoints, keeping, runs, solved
 from app.store.database import Database
 from app.store.runs import StoredRun
 from app.store.solved import Solved
+from tests.app.small_runs import service, small
 from tests.app.test_store import stored
 
 WHEN = "2025-01-{:02}T00:00:00Z"
@@ -214,3 +216,26 @@ def test_what_may_go_is_told_in_order(tmp_path: Path) -> None:
         assert [run.id for run in await house.database.call(keeping.spare)] == ["c", "a", "b"]
 
     in_house(tmp_path, scenario)
+
+
+def test_the_service_keeps_what_was_named_or_is_looked_at(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, runs_stored=4) as app:
+            given, renamed, looked_at, plain = [
+                (await app.create(small(), state="paused", named=place == 0))["id"] for place in range(4)
+            ]
+            await app.change(renamed, RunChanges(name="mine"))
+            stream = await app.subscribe(looked_at, frozenset({"metrics"}), None, None)
+            await anext(stream)
+            fifth = (await app.create(small(), state="paused"))["id"]
+            assert [run["id"] for run in (await app.list())["items"]] == [fifth, looked_at, renamed, given]
+            assert not (tmp_path / "checkpoints" / plain).exists()
+            await app.change(fifth, RunChanges(name="mine, too"))
+            with pytest.raises(Conflict, match="named or in use"):
+                await app.create(small(), state="paused")
+            await stream.aclose()  # type: ignore[attr-defined]
+            sixth = (await app.create(small(), state="paused"))["id"]
+            assert [run["id"] for run in (await app.list())["items"]] == [sixth, fifth, renamed, given]
+            assert (app.stored, await app.store.call(runs.count)) == (4, 4)
+
+    asyncio.run(scenario())
