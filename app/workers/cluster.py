@@ -17,6 +17,7 @@ import pickle
 import signal
 import socket
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,9 @@ from app.workers.process import Bounds, Pulse
 from app.workers.refusals import refusal_for
 from app.workers.remote import Heard, Last, Parcel, Pulsed, RemoteWorker
 
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_IGNORE_UNHANDLED_ERRORS": "1", "RAY_ENABLE_AUTO_CONNECT": "0"}
+"""Ray reports to nobody, and starts no cluster of its own when it is asked something after the end."""
+os.environ |= QUIET  # read when Ray is imported
 try:
     import ray
     import ray._private.worker
@@ -52,11 +56,15 @@ MOST_TOGETHER = 64
 CONNECT_SECONDS = 3.0
 OBJECT_STORE_BYTES = 256 * 2**20
 """For a cluster that is started here: checkpoints on their way."""
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_IGNORE_UNHANDLED_ERRORS": "1"}
 
 
 class Cluster:
-    """Where workers come from: `open`, then a `link` for each slot; `close` when all have ended."""
+    """Where workers come from: `open`, then a `link` for each slot; `close` when all have ended.
+
+    There may be more workers than cores: those that have none wait for a machine that comes later.
+    """
+
+    cores = 0
 
     def __init__(self, settings: Settings) -> None:
         assert settings.cluster is not None
@@ -69,10 +77,10 @@ class Cluster:
         if threading.current_thread() is threading.main_thread():
             handler = signal.getsignal(signal.SIGTERM)
             signal.signal(signal.SIGTERM, handler)  # Ray's, beneath Python's own, prints a stack of addresses
-        return self._wanted or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self.cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        return self._wanted or self.cores
 
     def _connect(self) -> None:
-        os.environ.update(QUIET)
         options: dict[str, Any] = {}
         if self._address == "local":
             cores = self._wanted or os.cpu_count() or 1
@@ -80,7 +88,8 @@ class Cluster:
         else:
             self._knock()
         try:
-            ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR, namespace="nabla", **options)
+            with warnings.catch_warnings(action="ignore"):  # what its dependencies have to say to each other
+                ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise SettingsError(f"The Ray cluster at {self._address} cannot be used: {reason}") from error

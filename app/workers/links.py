@@ -143,6 +143,9 @@ class ProcessLink(Link):
 class Machine:
     """Where workers come from: the server's own machine."""
 
+    cores = 0
+    """How many workers to wait for at the start: here each has its place at once."""
+
     def __init__(self, workers: int | None) -> None:
         self._workers = workers
 

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 HANG_SECONDS = 10.0
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.5
+PLACE_SECONDS = 0.05
 LATE_SECONDS = 1.0
 """How much later than that the server looks when it was held up itself."""
 FAREWELL_SECONDS = 5.0
@@ -96,6 +97,14 @@ class Pool:
         self._on_notification, self._on_death = on_notification, on_death
         self.workers = [self._spawn(slot) for slot in range(await self._site.open())]
         self._watch = asyncio.create_task(self._watch_pulses())
+        await self._wait_for_places()
+
+    async def _wait_for_places(self) -> None:
+        """So that the first runs are not all settled where the first worker found its place."""
+        until = time.monotonic() + START_SECONDS
+        places = min(self._site.cores, len(self.workers))
+        while sum(worker.is_placed for worker in self.workers) < places and time.monotonic() < until:
+            await asyncio.sleep(PLACE_SECONDS)
 
     def end_questions(self) -> None:
         """Whoever waits for an answer is told at once that there will be none; so is whoever asks from now on."""
