@@ -10,6 +10,10 @@ every moment, or has nothing to fear:
 Whoever does not take what is sent is cut off after `send_timeout`. A kept connection that asks for nothing more is closed
 after uvicorn's 5 s.
 
+Farewell.  A socket that is closed with bytes unread is reset, and a reset overtakes the answer: who sends too much would see
+a broken connection (behind a proxy: 502) and never the 413. So where an answer went out before its request was there, only
+our side is closed, and what still comes is thrown away unread, for a while and up to a size.
+
 Places.  Every connection is an open file. When all places are taken, the connection that has waited the longest for a
 request gives its own up: it is a browser's spare one, or somebody's who keeps places occupied. Thus a flood of silent
 connections costs others nothing, for whoever asks is answered within milliseconds and does not wait. Only where every
@@ -33,7 +37,11 @@ from uvicorn.server import ServerState
 from app.settings import Limits
 
 LARGEST_REST = 256 * 2**10
-"""Bytes of a body that are still read when its request has been answered, so that a refusal does not cut the sender off."""
+"""Bytes of a body that may follow the answer to its request, for the connection to be kept for the next one."""
+LARGEST_FAREWELL = 128 * 2**20
+FAREWELL_SECONDS = 30.0
+SHORT_FAREWELL_SECONDS = 2.0
+"""For what never became a request."""
 
 
 class Debt(Enum):
@@ -84,6 +92,22 @@ class Places(ServerState):
                 del self.taken[connection.address]
 
 
+class Polite:
+    """The part of a transport that uvicorn uses; `close` goes by way of the connection's farewell."""
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        self.connection = connection
+        self.write = transport.write
+        self.abort = transport.abort
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.get_extra_info = transport.get_extra_info
+        self.is_closing = lambda: transport.is_closing() or connection.leaving
+
+    def close(self) -> None:
+        self.connection.close()
+
+
 class Connection(H11Protocol):
     """One connection, held to what it owes."""
 
@@ -103,11 +127,13 @@ class Connection(H11Protocol):
         self.deadline: asyncio.TimerHandle | None = None
         self.stalled: asyncio.TimerHandle | None = None
         self.rest = 0
+        self.leaving = False
 
     # ---- What happens to it --------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        super().connection_made(transport)
+        self.socket = transport
+        super().connection_made(Polite(transport, self))  # type: ignore[arg-type]
         self.address = self.client[0] if self.client else ""
         if self.places.enter(self):
             self.look()
@@ -124,6 +150,11 @@ class Connection(H11Protocol):
                 timer.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self.leaving:
+            self.rest += len(data)
+            if self.rest > LARGEST_FAREWELL:
+                self.socket.abort()
+            return
         super().data_received(data)
         self.look(len(data))
 
@@ -164,7 +195,7 @@ class Connection(H11Protocol):
         if debt is Debt.REST:
             self.rest += received
             if self.rest > LARGEST_REST:
-                self.transport.close()
+                self.close()
 
     def owed(self) -> Debt | None:
         state = self.conn.their_state
@@ -181,7 +212,29 @@ class Connection(H11Protocol):
         if self.debt is Debt.HEAD and self.conn.trailing_data[0]:
             self.refuse(408, f"The request was not there after {self.limits.head_seconds:g} seconds. Send it again.")
         else:
-            self.transport.close()
+            self.socket.close()
+
+    # ---- How it ends ---------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """At once, or, where the client is still sending what has been answered, after a farewell."""
+        answered = self.cycle is not None and self.cycle.response_complete
+        if answered and self.conn.their_state is h11.SEND_BODY and not self.leaving:
+            self.take_leave(FAREWELL_SECONDS)
+        else:
+            self.socket.close()
+
+    def take_leave(self, seconds: float) -> None:
+        """Our side is closed: the client reads the answer to its end, and what it sends is thrown away."""
+        if self.socket.is_closing():
+            return
+        self.leaving = True
+        self.rest = 0
+        if self.deadline is not None:
+            self.deadline.cancel()
+        self.deadline = self.loop.call_later(seconds, self.socket.abort)
+        self.flow.resume_reading()
+        self.socket.write_eof()
 
     # ---- What is said below HTTP ---------------------------------------------------------------------------------------------
 
@@ -193,7 +246,7 @@ class Connection(H11Protocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            return self.transport.close()
+            return self.socket.close()
         body = words.encode()
         plain = [
             (b"content-type", b"text/plain; charset=utf-8"),
@@ -205,4 +258,7 @@ class Connection(H11Protocol):
         response = h11.Response(status_code=status, headers=[*plain, *headers], reason=STATUS_PHRASES[status])
         for event in (response, h11.Data(data=body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event))
-        self.transport.close()
+        if self.has_place:
+            self.take_leave(SHORT_FAREWELL_SECONDS)
+        else:
+            self.socket.close()

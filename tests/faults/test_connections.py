@@ -101,6 +101,19 @@ def test_a_body_is_given_time_for_every_portion_of_it() -> None:
     assert asyncio.run(patience(PORTION, 1)) < 60.0
 
 
+@pytest.mark.parametrize("size", [2 * 2**20, 12 * 2**20])
+def test_who_sends_too_much_is_told_so_and_not_cut_off(server: Server, size: int) -> None:
+    """Two clients: one that reads while it sends, one that sends all of it first."""
+    answer = httpx.post(
+        f"{server.url}/api/runs", content=b" " * size, headers={"content-type": "application/json"}, timeout=30
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    with connect(server) as connection:
+        connection.sendall(head("POST", "/api/runs", "Content-Type: application/json", f"Content-Length: {size}"))
+        connection.sendall(b" " * size)
+        assert until_closed(connection).status == 413
+
+
 def test_what_follows_a_refusal_is_read_a_little_and_no_more(server: Server) -> None:
     chunk = b"%x\r\n" % 60_000 + b"a" * 60_000 + b"\r\n"
     start = head("POST", "/nowhere", "Transfer-Encoding: chunked")

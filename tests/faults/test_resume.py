@@ -20,7 +20,7 @@ from tests.faults.listeners import Listener
 from tests.faults.routes import flat
 from tests.faults.sockets import connect, head
 
-RUN = {"preset": "circle", "state": "running"}
+RUN = {"preset": "circle", "state": "running", "stop": {"steps": 10_000_000}}
 
 
 @pytest.fixture(scope="module")

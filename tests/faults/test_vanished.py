@@ -74,32 +74,35 @@ def cable() -> Iterator[str]:
 def test_a_client_whose_link_is_cut_is_let_go_and_its_run_goes_on(tmp_path: Path) -> None:
     if why := reason():
         pytest.skip(why)
-    with cable() as name, running_server(tmp_path, "--workers", "1", "--host", "0.0.0.0") as server:
-        with httpx.Client(base_url=f"{server.url}/api", timeout=60) as api:
-            runs = [
-                api.post("/runs", json={"preset": "circle", "state": state}).json()["id"]
-                for state in ("running", "paused")
-            ]
-            before = files(server)
-            paths = [f"/api/runs/{run}/events" for run in runs for _ in range(STREAMS)]
-            client = subprocess.Popen(
-                ["ip", "netns", "exec", name, sys.executable, "-c", CLIENT, f"{HERE}:{server.port}", *paths, *["-"] * 5],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            )  # fmt: skip
-            try:
-                assert client.stdout is not None
-                assert client.stdout.readline() == "connected\n"
-                eventually(lambda: files(server) >= before + 2 * STREAMS)
-                step = api.get(f"/runs/{runs[0]}").json()["step"]
-                run_ip("link", "set", name, "down")
-                start = time.monotonic()
-                freed = eventually(lambda: files(server) <= before + STREAMS, 60)
-                eventually(lambda: files(server) <= before, 60)
-                all_freed = time.monotonic() - start
-                assert api.get(f"/runs/{runs[0]}").json()["step"] > step, "the run goes on"
-            finally:
-                client.kill()
-                client.communicate()
+    with (
+        cable() as name,
+        running_server(tmp_path, "--workers", "1", "--host", "0.0.0.0") as server,
+        httpx.Client(base_url=f"{server.url}/api", timeout=60) as api,
+    ):
+        runs = [
+            api.post("/runs", json={"preset": "circle", "state": state, "stop": {"steps": 10_000_000}}).json()["id"]
+            for state in ("running", "paused")
+        ]
+        before = files(server)
+        paths = [f"/api/runs/{run}/events" for run in runs for _ in range(STREAMS)]
+        client = subprocess.Popen(
+            ["ip", "netns", "exec", name, sys.executable, "-c", CLIENT, f"{HERE}:{server.port}", *paths, *["-"] * 5],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert client.stdout is not None
+            assert client.stdout.readline() == "connected\n"
+            eventually(lambda: files(server) >= before + 2 * STREAMS)
+            step = api.get(f"/runs/{runs[0]}").json()["step"]
+            run_ip("link", "set", name, "down")
+            start = time.monotonic()
+            freed = eventually(lambda: files(server) <= before + STREAMS, 60)
+            eventually(lambda: files(server) <= before, 60)
+            all_freed = time.monotonic() - start
+            assert api.get(f"/runs/{runs[0]}").json()["step"] > step, "the run goes on"
+        finally:
+            client.kill()
+            client.communicate()
     print(
         f"{STREAMS} streams of a training run freed after {freed:.1f} s, {STREAMS} quiet ones after {all_freed:.1f} s at most"
     )
