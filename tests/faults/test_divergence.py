@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -70,19 +71,31 @@ def hopeless(dataset: Any) -> RunSpec:
     )
 
 
-async def followed(runs: Runs, id: str) -> tuple[dict[str, Any], list[Any]]:
-    """What a page is told of a run until it stands still, every event read strictly; the last state, and all columns."""
-    stream = await runs.subscribe(id, frozenset({"metrics", "plane", "layers"}), None, None)
-    told: list[Any] = []
+def wish(dataset: Any) -> dict[str, Any]:
+    """What a page looks at."""
+    if isinstance(dataset, MnistSpec):
+        return {"example": {"source": "test", "index": 0}, "gradients": True, "tiles": [1, 2]}
+    if isinstance(dataset, PlaneSpec) or (isinstance(dataset, TableSpec) and dataset.classes):
+        return {"plane": {"resolution": 20, "columns": (0, 1)}}
+    return {}
+
+
+async def followed(runs: Runs, id: str, until: Callable[[str | None, Any], bool]) -> list[tuple[str | None, Any]]:
+    """What a page is told of a run, read strictly."""
+    stream = await runs.subscribe(id, frozenset({"metrics", "plane", "layers", "tiles"}), "page", None)
+    told = []
     async with asyncio.timeout(60):
         async for chunk in stream:
             name, _, data = parse(chunk)
-            if name == "metrics":
-                told += [value for column in COLUMNS for value in data["points"].get(column, [])]
-            if name in ("state", "status") and data["state"] not in ("running", "queued"):
+            told.append((name, data))
+            if until(name, data):
                 break
     await stream.aclose()  # type: ignore[attr-defined]
-    return data, told
+    return told
+
+
+def stands_still(name: str | None, data: Any) -> bool:
+    return name in ("state", "status") and data["state"] not in ("queued", "running")
 
 
 def test_on_every_dataset_a_run_that_diverges_says_so_in_finite_numbers(tmp_path: Path) -> None:
@@ -90,10 +103,16 @@ def test_on_every_dataset_a_run_that_diverges_says_so_in_finite_numbers(tmp_path
         async with service(tmp_path) as runs:
             ids = {name: (await runs.create(hopeless(dataset)))["id"] for name, dataset in DATASETS.items()}
             for name, id in ids.items():
-                state, told = await followed(runs, id)
+                told = await followed(runs, id, stands_still)
+                state = told[-1][1]
                 assert state["state"] == "diverged", (name, state["sentence"])
                 assert "learning rate" in state["sentence"], name
-                assert all(value is None or math.isfinite(value) for value in told)
+                points = [data["points"] for kind, data in told if kind == "metrics"]
+                values = [value for columns in points for column in COLUMNS for value in columns.get(column, [])]
+                assert all(value is None or math.isfinite(value) for value in values)
+                if looks := wish(DATASETS[name]):
+                    await runs.watch(id, "page", looks)
+                    await followed(runs, id, lambda kind, _: kind == "frame")
                 text = json.dumps([await runs.get(id), await runs.metrics(id)], allow_nan=False)
                 json.loads(text, parse_constant=refuse)
 
