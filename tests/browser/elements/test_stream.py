@@ -69,6 +69,18 @@ def test_a_first_connection_that_fails_is_tried_again(bench: Bench) -> None:
     bench.faults.clear()  # the browser itself reports the 503
 
 
+def test_attempts_become_rarer_never_end_and_come_at_different_moments(bench: Bench) -> None:
+    page = bench.open("")
+    pauses = page.evaluate("""async () => {
+      const { pause } = await import('/static/js/lib/stream.js');
+      return Array.from({ length: 40 }, (_, failed) => Array.from({ length: 200 }, () => pause(failed)));
+    }""")
+    for failed, found in enumerate(pauses):
+        steady = min(500 * 2**failed, 8000) if failed < 12 else min(8000 * 2 ** (failed - 12), 30_000)
+        assert 0.5 * steady <= min(found) < 0.7 * steady, failed
+        assert 1.3 * steady < max(found) <= 1.5 * steady, failed
+
+
 def test_after_a_farewell_the_page_comes_back_or_learns_that_the_run_is_gone(bench: Bench) -> None:
     count = 0
 
