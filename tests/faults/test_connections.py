@@ -103,10 +103,14 @@ def test_a_body_is_given_time_for_every_portion_of_it() -> None:
 
 @pytest.mark.parametrize("size", [2 * 2**20, 12 * 2**20])
 def test_who_sends_too_much_is_told_so_and_not_cut_off(server: Server, size: int) -> None:
-    """Two clients: one that reads while it sends, one that sends all of it first."""
-    answer = httpx.post(
-        f"{server.url}/api/runs", content=b" " * size, headers={"content-type": "application/json"}, timeout=30
-    )
+    """Two clients: one that gives up where it is reset while it sends, and one that sends all of it first."""
+
+    async def sent() -> httpx.Response:
+        async with httpx.AsyncClient(timeout=30) as client:
+            headers = {"content-type": "application/json"}
+            return await client.post(f"{server.url}/api/runs", content=b" " * size, headers=headers)
+
+    answer = asyncio.run(sent())
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     with connect(server) as connection:
         connection.sendall(head("POST", "/api/runs", "Content-Type: application/json", f"Content-Length: {size}"))
