@@ -7,9 +7,12 @@ Arguments come first, then the environment (`NABLA_HOST`, `NABLA_PORT`, `NABLA_D
 from __future__ import annotations
 
 import os
+import platform
+import sqlite3
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -82,7 +85,8 @@ class Limits:
         int, doc("Bytes that the saved states of all runs may take on the disk; beyond it runs go in the same order.")
     ] = 8 * 2**30
     disk_free_bytes: Annotated[
-        int, doc("Bytes that are left free on the disk: below it nothing is sent here or saved, and runs train in memory.")
+        int,
+        doc("Bytes that are left free on the disk: below it nothing is sent here or saved, and runs train in memory."),
     ] = DISK_FREE_BYTES
     keys_days: Annotated[int, doc("Days for which the Idempotency-Key of a request is remembered.")] = 7
     solved_days: Annotated[int, doc("Days for which a task of a lab that was solved stays marked.")] = 400
@@ -132,6 +136,21 @@ def described_by(annotation: Any) -> str:
     )
 
 
+def versions() -> str:
+    """Of this program and of what decides how it behaves, for whoever reports a fault."""
+    names = {
+        "fastapi": "FastAPI",
+        "starlette": "Starlette",
+        "uvicorn": "uvicorn",
+        "pydantic": "pydantic",
+        "numpy": "NumPy",
+    }
+    found = [f"{title} {metadata.version(name)}" for name, title in names.items()]
+    return ", ".join(
+        [f"Nabla {__version__}", f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}", *found]
+    )
+
+
 def default_data_folder() -> Path:
     """Where this system keeps a program's own files."""
     return Path(user_data_dir("nabla", appauthor=False))
@@ -165,7 +184,7 @@ class Settings:
             "--class", dest="class_mode", action="store_true", help="for a class: visitors join, and own what they make"
         )
         parser.add_argument("--cluster", metavar="ADDRESS", help="train on a Ray cluster (local: start one here)")
-        parser.add_argument("--version", action="version", version=f"Nabla {__version__}")
+        parser.add_argument("--version", action="version", version=versions())
         given = parser.parse_args(arguments)
         try:
             return cls.chosen(environment, **{key: value for key, value in vars(given).items() if value is not None})
