@@ -58,6 +58,13 @@ async def list_context(request: Request, runs: Runs, cursor: str | None) -> dict
     return {"active": "runs"} | values
 
 
+@router.get("/runs/{run_id}")
+async def run_page(runs: RunsService, run_id: str) -> RedirectResponse:
+    """Where a run is shown depends on what it learns from; `links.page` leads here."""
+    run = await runs.get(run_id)
+    return RedirectResponse(f"{page_address(run)}?run={run['id']}", 303)
+
+
 @router.get("/limits")
 async def limits(settings: SettingsInUse) -> HTMLResponse:
     return render("limits.html", {"active": "limits", "limits": settings.limits.described()})
