@@ -19,7 +19,6 @@ from app.listening import accepted_at_once, fitting
 from app.security import PORTION, Body
 from app.settings import Limits
 from tests.browser.server import Server, running_server
-from tests.faults.figures import note
 from tests.faults.limited import limited_server
 from tests.faults.sockets import ask, connect, eventually, exchange, files, head, is_open, trickle, until_closed
 
@@ -342,35 +341,3 @@ def test_a_system_with_few_open_files_says_so_and_serves(tmp_path: Path) -> None
         for _ in range(400):
             stack.enter_context(connect(server))
         assert max(page_times(server, 20)) < 5
-
-
-@pytest.mark.load
-@pytest.mark.timeout(600)
-def test_1500_streams_are_served_and_the_next_is_told_to_come_back(tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    try:
-        with running_server(tmp_path, "--workers", "1") as server, ExitStack() as stack:
-            run = httpx.post(f"{server.url}/api/runs", json={"preset": "circle", "state": "paused"}, timeout=30).json()
-            events = f"/api/runs/{run['id']}/events"
-            before = files(server)
-            streams = [
-                stack.enter_context(opened(server, events, source=f"127.0.1.{1 + n % 200}")) for n in range(1_500)
-            ]
-            held = files(server) - before
-            refused = ask(server, events)
-            assert (refused.status, int(refused.headers["retry-after"]) > 0) == (503, True)
-            times = sorted(page_times(server, 40))
-            assert abs(held - 1_500) <= 2
-            streams.pop().close()
-            deadline = time.monotonic() + 10
-            while ask(server, events, "Range: bytes=0-", method="HEAD").status != 200:
-                assert time.monotonic() < deadline
-            print(f"1,500 streams: {held:,} files; pages p95 {1000 * times[37]:.0f} ms")
-        note(
-            "Head-room",
-            f"1,500 streams held, the 1,501st 503 with Retry-After, pages p95 {1000 * times[37]:.0f} ms meanwhile",
-            met=times[37] < 0.5,
-        )
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
