@@ -17,7 +17,6 @@ import pickle
 import signal
 import socket
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -88,8 +87,7 @@ class Cluster:
         else:
             self._knock()
         try:
-            with warnings.catch_warnings(action="ignore"):  # what its dependencies have to say to each other
-                ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR, **options)
+            ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise SettingsError(f"The Ray cluster at {self._address} cannot be used: {reason}") from error
