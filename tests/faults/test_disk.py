@@ -78,7 +78,7 @@ def test_runs_train_on_while_the_disk_fills_and_are_saved_when_there_is_room_aga
             sentence = (await app.get(first))["sentence"]
             assert "only 40.0 MiB are free" in sentence
             assert "Training goes on in memory" in sentence
-            with pytest.raises(NoRoom, match="MiB") as refusal:
+            with pytest.raises(NoRoom, match="nothing more is taken in") as refusal:
                 await app.import_model(network, "network.json")
             assert refusal.value.status == 507
 
