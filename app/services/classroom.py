@@ -31,6 +31,10 @@ SOLVED_SECONDS = 5.0
 CURVE_POINTS = 40
 CURVE_GROWS = 1.03
 """A curve of forty places looks the same until it has grown by about one of them."""
+CURVE_SECONDS = 4
+"""A curve that grows is drawn anew no more often; of many runs a part is at each second."""
+CARDS_A_TURN = 50
+"""Of the event loop: others are served between."""
 LARGEST = 1e12
 """A loss that diverges is drawn no higher."""
 READ_AT_ONCE = 20
@@ -51,12 +55,20 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A curve as it was sent, and of how many points of which generation it was made."""
+    """A curve as it was sent, when (monotonic seconds), and of how many points of which generation it was made."""
 
+    at: float
     generation: int
     points: int
     state: str
     curve: Json | None
+
+    def still_holds(self, state: str, generation: int, points: int, now: float) -> bool:
+        """A run that has come to an end shows all of its curve at once; one that goes on may wait."""
+        if generation != self.generation or points < self.points:
+            return False
+        soon = points < self.points * CURVE_GROWS or now - self.at < CURVE_SECONDS
+        return points == self.points or (state == self.state and soon)
 
 
 class Classroom:
@@ -97,7 +109,11 @@ class Classroom:
         before = self._board.runs
         missing = [id for id in self._numbers if id not in held and id not in before]
         read = await self._store.call(rows.on_board, missing[:READ_AT_ONCE], CURVE_POINTS) if missing else []
-        found = {id: self._card(run) for id, run in held.items()} | {row.id: self._stored_card(row) for row in read}
+        found = {row.id: self._stored_card(row) for row in read}
+        for place, run in enumerate(held.values(), 1):
+            found[run.id] = self._card(run)
+            if place % CARDS_A_TURN == 0:
+                await asyncio.sleep(0)
         runs = {id: found[id] if id in found else before[id] for id in self._numbers if id in found or id in before}
         runs |= {id: card for id, card in found.items() if id not in self._numbers}
         self._drawn = {id: drawn for id, drawn in self._drawn.items() if id in held}
@@ -152,12 +168,12 @@ class Classroom:
         }
 
     def _curve(self, held: Held) -> Json | None:
-        channel, drawn = held.channel, self._drawn.get(held.id)
+        channel, drawn, now = held.channel, self._drawn.get(held.id), monotonic()
         points, generation = len(channel.history), channel.run["generation"]
-        grown = drawn is None or points > drawn.points * (1 if held.state != drawn.state else CURVE_GROWS)
-        if drawn is None or grown or drawn.generation != generation or points < drawn.points:
+        if drawn is None or not drawn.still_holds(held.state, generation, points, now):
+            at = now if drawn is not None else now - len(self._drawn) % CURVE_SECONDS
             curve = curve_of(channel.history.curve("train_loss", CURVE_POINTS))
-            drawn = self._drawn[held.id] = Drawn(generation, points, held.state, curve)
+            drawn = self._drawn[held.id] = Drawn(at, generation, points, held.state, curve)
         return drawn.curve
 
     async def follow(self, *, hidden: bool = False, labs: bool = False) -> AsyncIterator[bytes]:

@@ -38,7 +38,10 @@ def thinned(values: Sequence[float], most: int) -> list[float]:
     found = []
     for place in range(places):
         start, end = place * length // places, (place + 1) * length // places
-        some = [x for x in values[start : end : max(1, (end - start) // MEASUREMENTS_A_PLACE)] if isfinite(x)]
-        if some and isfinite(mean := sum(some) / len(some)):
-            found.append(mean)
+        some = values[start : end : max(1, (end - start) // MEASUREMENTS_A_PLACE)]
+        if not isfinite(total := sum(some)):
+            some = [value for value in some if isfinite(value)]
+            total = sum(some)
+        if some and isfinite(total):
+            found.append(total / len(some))
     return found
