@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from app.answers import RunState
 from app.errors import Conflict
+from app.routes.views import WORDS
 from app.services.changes import RunChanges
 from app.workers.live_run import LiveRun, in_words
 from app.workers.messages import Open, Restored, WeightChange
 from app.workers.saves import Saves
+from app.workers.states import ACCIDENTS, MAY_BECOME, refusal
 from engine.trainer import Trainer
 from tests.app.small_runs import Stage, dataset_of, of_points, service, until, weights
 from tests.app.test_scheduler import Bench
@@ -95,3 +100,16 @@ def test_the_limit_of_the_server_reaches_its_workers(tmp_path: Path) -> None:
 def test_the_time_is_told_in_minutes_where_it_is_long() -> None:
     assert in_words(3_600) == "60 minutes"
     assert in_words(90) == "90 seconds"
+
+
+def test_every_state_is_known_wherever_states_are_named() -> None:
+    states = set(get_args(RunState))
+    assert set(WORDS) == states
+    assert set().union(*MAY_BECOME.values()) == states - {"queued"}
+    assert states >= ACCIDENTS
+    board = (Path(__file__).parents[2] / "static/js/lib/board.js").read_text()
+    assert all(re.search(rf'\b{state}"?: \[', board) for state in states)
+    assert all(
+        "_" not in refusal("Running", state) and "-" not in refusal("Running", state)
+        for state in states - {"worker-crashed"}
+    )

@@ -19,7 +19,7 @@ const STATES = {
   finished: ["ended", "Finished"], "time-limit": ["ended", "Time is up"], diverged: ["trouble", "Diverged"], interrupted: ["trouble", "Interrupted"],
   "out-of-memory": ["trouble", "Out of memory"], "worker-crashed": ["trouble", "Fault"],
 };
-const MAY_GO_ON = new Set(["paused", "interrupted", "worker-crashed", "finished", "time-limit"]);
+const MAY_GO_ON = new Set(["paused", "interrupted", "out-of-memory", "worker-crashed", "finished", "time-limit"]);
 
 export class Board {
   /** @type {Map<string, Card>} */ #cards = new Map();
