@@ -21,7 +21,7 @@ from types import FrameType
 import uvicorn
 
 from app.connections import Connection, Places
-from app.listening import accepted_at_once, allow_many_files, fitting, listen_on_a_free_port
+from app.listening import accepted_at_once, allow_many_files, fitting, listen_on_a_free_port, outward_name
 from app.main import Nabla, create_app
 from app.settings import Settings, SettingsError
 from app.store.opening import StartupError
@@ -44,6 +44,7 @@ HANDLED = (signal.SIGINT, signal.SIGTERM)
 def serve(settings: Settings) -> int:
     """Serve until stopped; the exit code of the process."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line for each damaged form would fill the disk
     logging.getLogger("uvicorn.error").addFilter(lambda line: not line.getMessage().startswith(EXPECTED))
     try:
         sockets = listen_on_a_free_port(settings)
@@ -102,18 +103,6 @@ async def run(app: Nabla, settings: Settings, sockets: list[socket.socket], back
                 sys.stdout.write(f"The lecturer's page: http://{name}:{port}/lecturer?token={people.lecturer_token}\n")
             sys.stdout.flush()
             await server.serve(sockets)
-
-
-def outward_name(host: str, name: str) -> str:
-    """What others call this machine: its address in their network, where it listens to them."""
-    if host not in ("0.0.0.0", "::"):
-        return name
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # an address for documentation: nothing is sent, only a way there is chosen
-        except OSError:
-            return socket.gethostname()
-        return str(probe.getsockname()[0])
 
 
 def warm_up(app: Nabla) -> None:
