@@ -80,6 +80,7 @@ def test_lists_are_newest_first_and_paged(database: Database) -> None:
         first = await database.call(runs.newest, 2, None)
         second = await database.call(runs.newest, 2, first[-1].number)
         unfinished = await database.call(runs.unfinished)
+        assert [run.generation for run in await database.call(runs.newest, 9, None)] == [0, 1, 0, 1, 0]
         return [[run.id for run in page] for page in (first, second)] + [unfinished]
 
     assert asyncio.run(scenario()) == [["e", "d"], ["c", "b"], ["b", "d"]]

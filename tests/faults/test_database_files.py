@@ -206,8 +206,10 @@ def short_patience(connection: sqlite3.Connection) -> None:
 def state(
     connection: sqlite3.Connection,
 ) -> tuple[list[tuple[int, str, str]], dict[str, list[object]], int | None, int]:
+    (together,) = connection.execute("SELECT count(*) FROM metrics").fetchone()
     rows = [(run.number, run.id, run.state) for run in runs.newest(connection, 99, None)]
     curves = {id: list(metrics.read(connection, id)["step"]) for id in ("a", "b", "c", "d")}
+    assert together == sum(map(len, curves.values())), "no points without a run"
     return rows, curves, checkpoints.find(connection, "c"), len(drawings.of(connection, "anna"))
 
 
