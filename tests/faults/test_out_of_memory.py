@@ -15,7 +15,7 @@ from app.services.changes import RunChanges
 from app.workers.exits import OUT_OF_MEMORY, classify
 from app.workers.live_run import LiveRun
 from app.workers.memory import SLACK_BYTES
-from app.workers.messages import Answer, Gone, Open, Predict, Restored, Shutdown, Status, Step
+from app.workers.messages import Gone, Open, Predict, Restored, Shutdown, Status
 from engine.specs import StopSpec
 from tests.app.small_runs import service, small, until, weights
 from tests.app.test_scheduler import BATCH, Bench
