@@ -15,6 +15,7 @@ from app.asking import LOCAL, asking
 from app.channel import Channel, subscribe_together
 from app.clock import utc_now
 from app.errors import BadRequest, Busy, Overtaken, Problem, Unprocessable
+from app.names import check_names
 from app.services.changes import RunChanges, Unchanged
 from app.services.description import describe, nothing_yet, values_of
 from app.services.held import Held
@@ -327,7 +328,7 @@ class Runs(LookingAtRuns):
         await self.keeping.reserve()
         try:
             await self._live.places.soon(id, owner, RunSpec())
-            spec, snapshot = await self._live.command(Import(run=id, body=body, filename=filename))
+            spec, snapshot = await self._live.command(Import(run=id, body=body, filename=filename, owner=owner))
         except BaseException:
             self._live.places.leave(id)
             self.keeping.give_back()
@@ -382,6 +383,7 @@ def check(spec: RunSpec) -> None:
     """Raises Unprocessable with what is impossible in a spec."""
     try:
         check_run(spec)
+        check_names(spec)
     except SpecError as error:
         raise Unprocessable(str(error), field=error.field, code=error.code) from error
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from engine.errors import FormatError
+from app.names import check_names
+from engine.errors import FormatError, SpecError
 from engine.formats import FORMATS, FormatName, read_model
 from engine.specs import MAX_NAME_CHARACTERS
 from engine.trainer import TrainerState
@@ -38,4 +39,10 @@ def read(body: bytes, filename: str) -> TrainerState:
     name = PurePath(filename).name
     while (shorter := name.removesuffix(PurePath(name).suffix)) != name and PurePath(name).suffix in SUFFIXES:
         name = shorter
-    return read_model(body, "".join(letter for letter in name if letter.isprintable())[:MAX_NAME_CHARACTERS] or "imported")
+    title = "".join(letter for letter in name if letter.isprintable())[:MAX_NAME_CHARACTERS] or "imported"
+    state = read_model(body, title)
+    try:
+        check_names(state.spec)
+    except SpecError as error:
+        raise FormatError(str(error), field=f"/spec{error.field}") from None
+    return state

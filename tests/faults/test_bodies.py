@@ -320,3 +320,48 @@ async def test_an_empty_drawing_is_no_digit(tmp_path: Path) -> None:
         answer = await nabla.client.post("/api/drawings", json={"label": 3, "ink": square(28, 0.0)})
         assert answer.status_code == 422
         assert "empty" in answer.json()["detail"].lower() or "draw" in answer.json()["detail"].lower()
+
+
+# ---- Names that hide something -------------------------------------------------------------------------------------------------
+
+HIDING = (
+    "a\u202eb",
+    "\u2066a",
+    "a\u200bb",
+    "\ufeffa",
+    "a\u0007b",
+    "a\u2028b",
+    "a\u00adb",
+    "\ue000",
+    "a\x00b",
+    "a\U000e0041",
+)
+SHOWN = ("数字", "أرقام", "שלום", "e\u0301" * 20, "🙂👍", "x²", "…", "a b")
+
+
+async def test_names_that_hide_something_are_refused_wherever_they_come_from(tmp_path: Path) -> None:
+    """By the API, in a table, in a file; letters of every script are kept."""
+    async with served(tmp_path) as nabla:
+        document = (await nabla.client.get(f"/api/runs/{await nabla.run()}/model")).json()
+        csv = BODIES["POST", "/api/datasets"][1]
+        answer = await nabla.client.post("/api/datasets", content=csv, headers={"content-type": "text/csv"})
+        table = answer.json()["dataset"]
+        before = await nabla.rows()
+        for name in HIDING:
+            for body in (
+                {"preset": "circle", "name": name},
+                {"dataset": table | {"columns": ["x", name]}, "network": [{"type": "dense", "units": 2}]},
+                {"dataset": table | {"class_names": ["red", name]}, "network": [{"type": "dense", "units": 2}]},
+                {"dataset": table | {"target": name}, "network": [{"type": "dense", "units": 2}]},
+            ):
+                answer = await nabla.client.post("/api/runs", json=body)
+                assert answer.status_code == 422, (ascii(name), answer.text)
+            answer = await nabla.client.post("/api/models", json=called(document, name))
+            assert (answer.status_code, answer.json()["field"]) == (422, "/spec/name"), (ascii(name), answer.text)
+        assert await nabla.rows() == before
+        for name in SHOWN:
+            assert (await nabla.client.post("/api/models", json=called(document, name))).status_code == 201
+
+
+def called(document: dict[str, Any], name: str) -> dict[str, Any]:
+    return document | {"spec": document["spec"] | {"name": name}}
