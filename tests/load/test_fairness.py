@@ -43,6 +43,9 @@ async def crowd(server: LoadedServer) -> None:
     paths += [(line, f"/api/runs/{run}/events") for line, run in zip(others, runs, strict=True)]
     streams = await asyncio.gather(*(Stream.open(line.address, path, line.cookies) for line, path in paths))
     assert {stream.seen.status for stream in streams} == {200}
+    async with asyncio.timeout(300):
+        while sum(len(stream.seen.moved) for stream in streams) < FLOOD + OTHERS:
+            await asyncio.sleep(0.1)
     await asyncio.sleep(10)
 
     for stream in streams:
