@@ -173,9 +173,10 @@ class Scheduler:
 
     def _serve_first(self, owners: set[str] | list[str]) -> None:
         """One command of the owner who has had the least of this, or else a portion of a task."""
-        owner, started = self._first.next(owners), thread_time()
+        owner, started, opens = self._first.next(owners), thread_time(), False
         if owner in self._asked:
             request = self._asked[owner].popleft()
+            opens = isinstance(request.command, Open)
             if not self._asked[owner]:
                 del self._asked[owner]
             self._serve(request)
@@ -184,7 +185,8 @@ class Scheduler:
         spent = thread_time() - started
         self._first.charge(owner, spent)
         self._credit.spend(owner, monotonic(), spent)
-        self._ahead = min(MOST_AHEAD, self._ahead + spent)
+        if not opens:  # after the death of a worker, and when a class begins, nobody trains before all are there
+            self._ahead = min(MOST_AHEAD, self._ahead + spent)
 
     def _hurry(self, id: str) -> None:
         """A portion of what somebody waits for; then it is the last of these, or none of them any more if it takes long."""

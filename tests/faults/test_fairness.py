@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from app.settings import Settings
+from app.workers.desk import Desk
 from app.workers.live_run import LiveRun
 from app.workers.messages import (
     Answer,
@@ -200,6 +201,25 @@ def test_who_floods_a_worker_with_commands_holds_up_nobody(tmp_path: Path, monke
     assert 0.25 < 0.01 * len(during) < 0.25 + 0.1 * 3 + 0.1, "its credit, and a tenth of the time"
     assert answered[50] <= 1.55
     assert answered[51] <= 2.55
+
+
+def test_all_runs_are_opened_before_any_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a worker's death costs each of its runs the same, and no more than the opening of all."""
+    bench = Bench(tmp_path)
+    clock = Clock(monkeypatch, bench, end=1.0)
+    opened: list[float] = []
+    carry_out = Desk.carry_out
+
+    def slowly(desk: Desk, request: Request) -> Any:
+        clock.now += 0.02
+        opened.append(clock.had.total())
+        return carry_out(desk, request)
+
+    monkeypatch.setattr(Desk, "carry_out", slowly)
+    for number in range(20):
+        bench.ask(Open(run=f"r{number}", spec=small(), state="running", sentence="", owner=f"o{number}"))
+    bench.scheduler.run()
+    assert opened == [0.0] * 20
 
 
 # ---- With real time --------------------------------------------------------------------------------------------------------
