@@ -94,6 +94,9 @@ class Limits:
     streams_per_client: Annotated[
         int, doc("Live streams of one network address; everybody behind one proxy shares it.")
     ] = 1_000
+    streams_per_visitor: Annotated[int, doc("Live streams of one visitor of a class; a browser opens six at most.")] = (
+        12
+    )
     runs_per_stream: Annotated[int, doc("Runs that one live stream follows together.")] = 6
     watches_per_run: Annotated[int, doc("Pages that look at one run with an example of their own.")] = 64
     steps: Annotated[int, doc("Updates that one step command may ask for.")] = 1_000

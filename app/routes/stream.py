@@ -46,13 +46,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Annotated, cast
+from typing import Annotated, NamedTuple, cast
 
 import anyio
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import StringConstraints
 from starlette.types import Receive, Scope, Send
 
+from app.asking import asking
 from app.deps import RunId, RunsService
 from app.errors import Busy, Problem, Unprocessable
 from app.problems import answer
@@ -73,31 +74,46 @@ Views = Annotated[str, Query(max_length=80, description="Any of metrics, layers,
 Watch = Annotated[str | None, Query(pattern="^[a-z0-9]{1,32}$", description="The watch whose frames to send.")]
 
 
+class Client(NamedTuple):
+    """`person` is None where there is no class; a class may come from one address, so there each person counts as well."""
+
+    address: str
+    person: str | None
+
+
 class Streams:
     """Counts the open streams, on the whole server and of each client; one for the app, on `app.state.streams`."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.open: Counter[str] = Counter()
+        self.persons: Counter[str] = Counter()
         self.stopping = False
 
-    def objection(self, client: str) -> Problem | None:
+    def objection(self, client: Client) -> Problem | None:
         if self.stopping:
             return Busy("The server is stopping.", retry_after=2, code="stopping")
         if self.open.total() >= self.limits.streams:
             return Busy(f"All {self.limits.streams:,} live streams of this server are taken.", retry_after=10)
-        if self.open[client] >= self.limits.streams_per_client:
+        if client.person is not None and self.persons[client.person] >= self.limits.streams_per_visitor:
+            return Busy("You watch too many pages at once; close some of them.", retry_after=10, status=429)
+        if self.open[client.address] >= self.limits.streams_per_client:
             return Busy(
                 "Too many live streams are open from your address; close some pages.", retry_after=10, status=429
             )
         return None
 
-    def enter(self, client: str) -> None:
-        self.open[client] += 1
+    def enter(self, client: Client) -> None:
+        self.open[client.address] += 1
+        if client.person is not None:
+            self.persons[client.person] += 1
 
-    def leave(self, client: str) -> None:
-        self.open[client] -= 1
+    def leave(self, client: Client) -> None:
+        self.open[client.address] -= 1
         self.open += Counter()  # forgets clients without streams
+        if client.person is not None:
+            self.persons[client.person] -= 1
+            self.persons += Counter()
 
 
 class EventStream(Response):
@@ -105,7 +121,7 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncIterator[bytes], streams: Streams, client: str) -> None:
+    def __init__(self, events: AsyncIterator[bytes], streams: Streams, client: Client) -> None:
         super().__init__(headers={"x-accel-buffering": "no", "cache-control": "no-store"})
         del self.headers["content-length"]
         self.events = cast(AsyncGenerator[bytes, None], events)
@@ -199,10 +215,12 @@ def read_views(text: str) -> frozenset[str]:
     return wanted
 
 
-def place_for(request: Request) -> tuple[Streams, str]:
+def place_for(request: Request) -> tuple[Streams, Client]:
     """Where the stream is counted, and for which client. Raises the problem that it would be one too many."""
     streams: Streams = request.app.state.streams
-    client = request.client.host if request.client else ""
+    asker = asking.get()
+    person = asker.person if asker.in_class and not asker.everything else None
+    client = Client(request.client.host if request.client else "", person)
     if problem := streams.objection(client):
         raise problem
     return streams, client

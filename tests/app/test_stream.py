@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.asking import LECTURER, Asker, asking
 from app.main import Nabla
 from engine.specs import RunSpec
 from tests.app.double import RunsDouble, app_with
@@ -150,6 +151,28 @@ async def test_one_address_cannot_take_all_places() -> None:
     for client in (first, other):
         client.gone.set()
         await client.task
+
+
+async def test_one_visitor_of_a_class_cannot_take_the_places_of_the_others() -> None:
+    app, _, path = await prepared(streams=10, streams_per_visitor=2)
+    asking.set(Asker("ada"))
+    runs = app.state.runs
+    mine = [Client(app, path) for _ in range(2)]
+    await asyncio.gather(*(each.until(2) for each in mine))
+    third = Client(app, path)
+    await third.task
+    assert (third.status, int(third.headers["retry-after"]) > 0) == (429, True)
+    asking.set(Asker("bob"))
+    other = Client(app, path)
+    await other.until(2)
+    asking.set(LECTURER)
+    lecturer = [Client(app, path) for _ in range(4)]
+    await asyncio.gather(*(each.until(2) for each in lecturer))
+    assert {each.status for each in (*mine, other, *lecturer)} == {200}, "from one address"
+    for each in (*mine, other, *lecturer):
+        each.gone.set()
+        await each.task
+    assert (app.state.streams.open, app.state.streams.persons, await settled(runs)) == ({}, {}, 0)
 
 
 async def test_a_stream_that_ends_ends_the_response() -> None:

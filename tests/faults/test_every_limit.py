@@ -107,6 +107,7 @@ HAS_A_TEST_OF_ITS_OWN = {
     "streams_per_client": "app/test_stream.py",
     "watches_per_run": "app/test_services.py",
     "table_numbers": "faults/test_every_limit.py::test_numbers_of_a_table_are_counted",
+    "streams_per_visitor": "app/test_stream.py",
     "connections": "faults/test_connections.py",
     "connections_per_address": "faults/test_connections.py",
     "head_seconds": "faults/test_connections.py",
