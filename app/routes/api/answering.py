@@ -23,6 +23,7 @@ TITLES = {
     422: "Readable, but not possible; `field` names the place.",
     429: "Too many requests of this client; see Retry-After.",
     503: "Busy or full; see Retry-After.",
+    507: "There is no room on the disk.",
 }
 
 

@@ -27,7 +27,7 @@ router = APIRouter(prefix="/api/runs", tags=["runs"], route_class=JSONRoute)
     response_model=answers.Run,
     operation_id="createRun",
     summary="Create a run, from a spec or from a preset",
-    responses={201: {"headers": {"Location": {"schema": {"type": "string"}}}}, **problems(*BODY, 409, 429, 503)},
+    responses={201: {"headers": {"Location": {"schema": {"type": "string"}}}}, **problems(*BODY, 409, 429, 503, 507)},
 )
 async def create_run(runs: RunsService, body: RunBody, idempotency_key: IdempotencyKey = None) -> Response:
     run = await runs.create(
@@ -230,7 +230,7 @@ MODEL_FILES = {
             },
         }
     },
-    responses={201: {"headers": {"Location": {"schema": {"type": "string"}}}}, **problems(*BODY, 409, 429, 503)},
+    responses={201: {"headers": {"Location": {"schema": {"type": "string"}}}}, **problems(*BODY, 409, 429, 503, 507)},
 )
 async def load_model(request: Request, runs: RunsService) -> Response:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
