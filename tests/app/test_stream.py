@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.asking import LECTURER, Asker, asking
+from app.asking import HOST, LECTURER, Asker, asking
 from app.main import Nabla
 from engine.specs import RunSpec
 from tests.app.double import RunsDouble, app_with
@@ -173,6 +173,7 @@ async def test_one_visitor_of_a_class_cannot_take_the_places_of_the_others() -> 
         each.gone.set()
         await each.task
     assert (app.state.streams.open, app.state.streams.persons, await settled(runs)) == ({}, {}, 0)
+    asking.set(HOST)
 
 
 async def test_a_stream_that_ends_ends_the_response() -> None:
