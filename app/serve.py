@@ -26,6 +26,7 @@ from app.main import Nabla, create_app
 from app.settings import Settings, SettingsError
 from app.store.opening import StartupError
 from app.templating import build_id, environment
+from app.workers.pool import site_of
 
 LAST_RESORT_SECONDS = 10.0
 """A server that was told to stop and is still here by then ends without having saved everything."""
@@ -47,6 +48,7 @@ def serve(settings: Settings) -> int:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line for each damaged form would fill the disk
     logging.getLogger("uvicorn.error").addFilter(lambda line: not line.getMessage().startswith(EXPECTED))
     try:
+        site_of(settings)  # what a cluster lacks is told before anything begins
         sockets = listen_on_a_free_port(settings)
     except SettingsError as error:
         return fail(str(error))

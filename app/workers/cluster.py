@@ -66,9 +66,12 @@ class Cluster:
     cores = 0
 
     def __init__(self, settings: Settings) -> None:
+        """Raises SettingsError when nobody answers at the address; Ray itself would try for a quarter of an hour."""
         assert settings.cluster is not None
         self._address = settings.cluster
         self._wanted = settings.workers
+        if self._address != "local":
+            knock(self._address)
 
     async def open(self) -> int:
         """How many workers there are to be: as many as cores. Raises SettingsError with a line to print."""
@@ -84,8 +87,6 @@ class Cluster:
         if self._address == "local":
             cores = self._wanted or os.cpu_count() or 1
             options = {"num_cpus": cores, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-        else:
-            self._knock()
         try:
             ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -93,22 +94,22 @@ class Cluster:
             raise SettingsError(f"The Ray cluster at {self._address} cannot be used: {reason}") from error
         ray._private.worker.print_to_stdstream = note_down
 
-    def _knock(self) -> None:
-        """Ray itself would try for a quarter of an hour."""
-        host, _, port = self._address.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-        except (OSError, ValueError, OverflowError):
-            raise SettingsError(
-                f"There is no Ray cluster at {self._address}. It is an address such as 10.0.0.5:6379, as "
-                "`ray start --head` prints it; --cluster local starts one here."
-            ) from None
-
     def link(self, slot: int, folder: Path, bounds: Bounds) -> Link:
         return ClusterLink(slot, folder, bounds)
 
     async def close(self) -> None:
         await asyncio.to_thread(ray.shutdown)
+
+
+def knock(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, ValueError, OverflowError):
+        raise SettingsError(
+            f"There is no Ray cluster at {address}. It is an address such as 10.0.0.5:6379, as `ray start --head` "
+            "prints it; --cluster local starts one here."
+        ) from None
 
 
 def note_down(data: dict[str, Any], ignore_prefix: bool) -> None:  # noqa: ARG001
