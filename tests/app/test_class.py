@@ -337,7 +337,7 @@ async def test_the_link_is_one_that_others_can_follow(
     async with client_of(app) as client:
         page = await client.get("/lecturer/join", headers={"host": called})
         assert page.status_code == 200, page.text
-        assert f"{link}c0de" in page.text
+        assert f'aria-label="QR code of {link}c0de"' in page.text
         assert ("--host 0.0.0.0" in page.text) is not reachable
 
 

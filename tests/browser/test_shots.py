@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from playwright.sync_api import BrowserContext, ViewportSize, expect
 
 from tests.browser.digits import PHONE, Digits
 from tests.browser.points import Bench
-from tests.browser.server import Server
+from tests.browser.server import Server, running_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
@@ -93,3 +94,33 @@ def test_the_pages_of_points(
     path = folder / f"{name}.png"
     bench.page.screenshot(path=path)
     assert path.stat().st_size > 20_000
+
+
+STUDENTS = ("Bright Otter", "Calm Heron", "Keen Puffin", "Lucky Wren", "Merry Fox", "Quiet Lynx", "Silver Jay", "Swift Seal", "Wise Gecko")
+NETWORKS = ("spiral", "circle", "xor", "gaussians", "digits-quick", "moons")
+
+
+def test_the_pages_of_a_class(folder: Path, tmp_path: Path, new_context: Callable[..., BrowserContext]) -> None:
+    """Of a server of its own; each student trains a network or two, and some have ended."""
+    chance = Random(4)
+    with running_server(tmp_path / "class", "--class", "--workers", "2") as server:
+        while len(server.lines) < 3:
+            server.listening.wait()
+        code, token = (line.rpartition(end)[2] for line, end in zip(server.lines[-2:], ("/join/", "?token="), strict=True))
+        joining = new_context(viewport=ViewportSize(width=1000, height=620)).new_page()
+        joining.goto(f"{server.url}/join/{code}")
+        joining.get_by_role("textbox", name="Nickname").fill("Quick Robin")
+        joining.screenshot(path=folder / "join-light.png")
+        for nickname in STUDENTS:
+            with httpx.Client(base_url=f"{server.url}/api", timeout=60) as student:
+                student.post("/join", json={"code": code, "nickname": nickname}).raise_for_status()
+                for _ in range(chance.choice((1, 2))):
+                    preset = chance.choice(NETWORKS)
+                    made = student.post("/runs", json={"preset": preset, "stop": {"steps": chance.choice((1_500, 10**7))}}).json()["id"]
+                    student.patch(f"/runs/{made}", json={"updates_per_second": chance.choice((40, 120, None))})
+        page = new_context(viewport=ViewportSize(width=1440, height=1000)).new_page()
+        page.goto(f"{server.url}/lecturer?token={token}")
+        expect(page.locator(".run-card .chip", has_text="Finished").first).to_be_visible(timeout=90_000)
+        page.mouse.move(2, 2)
+        page.screenshot(path=folder / "lecturer-light.png")
+        assert (folder / "lecturer-light.png").stat().st_size > 20_000
