@@ -42,6 +42,8 @@ LARGEST_FAREWELL = 128 * 2**20
 FAREWELL_SECONDS = 30.0
 SHORT_FAREWELL_SECONDS = 2.0
 """For what never became a request."""
+LAST_WORDS_SECONDS = 1.0
+"""In which the farewell of a server that stops has to be taken, so that nobody who reads nothing holds up its end."""
 
 
 class Debt(Enum):
@@ -223,6 +225,15 @@ class Connection(H11Protocol):
             self.take_leave(FAREWELL_SECONDS)
         else:
             self.socket.close()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.loop.call_later(LAST_WORDS_SECONDS, self.give_up)
+
+    def give_up(self) -> None:
+        """Requests that are under way have longer; this is for what was sent and is not taken."""
+        if self.socket.get_write_buffer_size():
+            self.socket.abort()
 
     def take_leave(self, seconds: float) -> None:
         """Our side is closed: the client reads the answer to its end, and what it sends is thrown away."""
