@@ -33,7 +33,7 @@ from app.services.runs import Runs
 from app.services.verification import Verification
 from app.settings import Settings
 from app.store.database import Database
-from app.templating import ROOT
+from app.templating import ROOT, compile_templates
 from app.watchdog import watching
 from app.workers.pool import Pool
 
@@ -89,7 +89,9 @@ def create_app(settings: Settings, runs_service: Runs | None = None) -> Nabla:
             app.state.classroom = Classroom(app.state.people, service, settings.limits)
         try:
             async with watching():
+                compiling = asyncio.create_task(asyncio.to_thread(compile_templates))
                 yield
+                await compiling
         finally:
             await service.close()
 

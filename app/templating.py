@@ -79,6 +79,12 @@ environment.globals["asker"] = asking.get
 environment.globals["ui"] = environment.get_template("_ui.html").module
 
 
+def compile_templates() -> None:
+    """All of them, for a thread at the start: whoever opens a page first would else hold the others up for 100 ms."""
+    for name in environment.list_templates(filter_func=lambda name: name.endswith(".html")):
+        environment.get_template(name)
+
+
 def is_htmx(request: Request) -> bool:
     return request.headers.get("hx-request") == "true"
 

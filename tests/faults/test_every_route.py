@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.doorman import is_under
+from app.main import create_app
+from app.settings import Settings
 from engine.specs import RunSpec
 from tests.app.double import RunsDouble, app_with, client_of
 from tests.faults.routes import (
@@ -74,7 +76,7 @@ async def test_every_method_that_a_route_does_not_have_is_refused_with_those_tha
 
 
 def test_the_tables_name_no_route_that_is_gone() -> None:
-    app = app_with()
+    app = create_app(Settings(class_mode=True))
     known = {(method, getattr(route, "path", "")) for route in flat(app.routes) for method in methods_of(route)}
     assert set(BODIES) <= known
     assert {("GET", path) for path in QUERIES} <= known

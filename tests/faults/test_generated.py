@@ -42,7 +42,7 @@ class Visitor:
     """Asks, counts, and takes away again what was made."""
 
     def __init__(self, url: str) -> None:
-        self.client = httpx.Client(base_url=url, timeout=30)
+        self.client = httpx.Client(base_url=url, timeout=120)
         self.statuses: Counter[int] = Counter()
         self.run = self.new_run()
 
@@ -166,7 +166,7 @@ def from_document(visitor: Visitor, url: str) -> None:
         def ask(case: Any) -> None:
             if "id" in case.path_parameters:
                 case.path_parameters["id"] = visitor.run
-            answer = case.call(timeout=30)
+            answer = case.call(timeout=120)
             visitor.heard(answer.status_code, answer.text, case)
             if answer.status_code == 201 and "id" in answer.json() and "state" in answer.json():
                 visitor.client.delete(f"/api/runs/{answer.json()['id']}")
