@@ -295,10 +295,22 @@ class LiveRuns:
             if held.state == "running":
                 held.wish = "running"
                 held.channel.run["state"] = "queued"
-            await called
+            try:
+                await called
+            except asyncio.CancelledError:
+                raise Busy("The run was taken out of the line before it had a place. Try again.") from None
         held.channel.run["waiting"] = None
         if held.state == "queued":
             held.channel.run["sentence"] = SENTENCES["queued"]
+
+    def leave_line(self, held: Held, state: str) -> bool:
+        """Whether the run waited for a place: then it wants none any more, and is paused or stopped."""
+        if not self.places.is_waiting(held.id) or held.state != "queued":
+            return False
+        self.places.leave(held.id)
+        held.channel.status({"state": state, "sentence": SENTENCES[state], "waiting": None})
+        self._persist(held)
+        return True
 
     def _tell_position(self, id: str, position: int, seconds: float | None) -> None:
         held = self._held.get(id)

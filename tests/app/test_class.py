@@ -18,11 +18,13 @@ from app.asking import LECTURER, Asker, asking
 from app.labs.catalogue import LABS
 from app.main import create_app
 from app.routes.lecturer import qr
+from app.services.changes import RunChanges
 from app.services.classroom import Board, curve_of, difference, shown
 from app.settings import Settings
 from app.wire.points import thinned
+from engine.specs import StopSpec
 from tests.app.double import app_with, client_of
-from tests.app.small_runs import of_points, parse
+from tests.app.small_runs import of_points, parse, service
 from tests.faults.served import Served, served
 
 pytestmark = pytest.mark.anyio
@@ -400,3 +402,21 @@ def test_a_board_tells_only_what_is_another() -> None:
     assert seen.students[1]["nickname"] is None
     assert shown(now, hidden=True, labs=False).runs["d"]["name"] is None
     assert before.students[1]["nickname"] == "Ada", "nothing is changed that others have been sent"
+
+
+# ---- Waiting -----------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_run_that_waits_for_a_place_is_paused_and_ended_like_any_other(tmp_path: Path) -> None:
+    """Else pausing all would let those train that had to wait."""
+    endless = of_points(stop=StopSpec())
+    async with service(tmp_path, runs_live=1) as runs:
+        first = (await runs.create(endless))["id"]
+        second, third = [(await runs.create(endless))["id"] for _ in range(2)]
+        assert [(await runs.get(id))["state"] for id in (second, third)] == ["queued", "queued"]
+        paused = await runs.change(second, RunChanges(state="paused"))
+        ended = await runs.change(third, RunChanges(state="stopped"))
+        assert [(run["state"], run["waiting"]) for run in (paused, ended)] == [("paused", None), ("stopped", None)]
+        await runs.delete(first)
+        assert (await runs.step(second, 5))["step"] == 5, "it trains once it is asked to"
+        assert (await runs.get(third))["state"] == "stopped"
