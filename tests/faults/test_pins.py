@@ -69,8 +69,14 @@ BANNED: dict[str, str] = {
 """What would undo an escape or run a text, and where it may not stand."""
 
 
-ALLOWED = {r"\b(pickle|marshal|shelve|dill|joblib)\b": ("app/workers/cluster.py", "app/workers/remote.py")}
-"""Messages between the server and its own workers on other machines: as `multiprocessing` does with those on this one."""
+ALLOWED = {
+    r"\b(pickle|marshal|shelve|dill|joblib)\b": (
+        "app/workers/cluster.py",
+        "app/workers/remote.py",
+        "engine/parallel.py",
+    )
+}
+"""Messages between a program and its own processes, here and on other machines: as `multiprocessing` does."""
 
 
 def sources(places: str) -> list[Path]:
