@@ -17,7 +17,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 from jinja2_fragments import render_block
 
 from app.asking import asking
@@ -72,6 +72,7 @@ environment = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    bytecode_cache=FileSystemBytecodeCache(),  # compiled once, not at every start
 )
 environment.filters.update(figure=figure, shape=shape, plain=plain_number, shown=shown, log10=math.log10)
 environment.globals["build_id"] = build_id

@@ -383,14 +383,18 @@ class LiveRun:
         """Weights and biases of a dense layer by hand. Raises ShapeError, and then nothing was changed."""
         layers = self.trainer.network.layers
         if not 0 <= index < len(layers) or not isinstance(self.trainer.spec.network[index], Dense):
-            raise ShapeError(f"Layer {index} is not a dense layer of this network: it has no weights to be set by hand.")
+            raise ShapeError(
+                f"Layer {index} is not a dense layer of this network: it has no weights to be set by hand."
+            )
         weights, biases = layers[index].weights, layers[index].biases
         assert weights is not None
         assert biases is not None
         units, inputs = weights.shape
         for change in changes:
             if change.unit >= units or (change.input is not None and change.input >= inputs):
-                raise ShapeError(f"Layer {index} has {units:,} units with {inputs:,} inputs each, both numbered from 0.")
+                raise ShapeError(
+                    f"Layer {index} has {units:,} units with {inputs:,} inputs each, both numbered from 0."
+                )
         for change in changes:
             if change.input is None:
                 biases[change.unit] = change.value

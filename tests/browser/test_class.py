@@ -63,6 +63,7 @@ def train(page: Page, nabla: Class, **run: object) -> str:
     return str(made.json()["id"])
 
 
+@pytest.mark.long
 def test_a_lesson(nabla: Class, new_context: Callable[..., BrowserContext]) -> None:
     ada, bob, teacher = (new_context().new_page() for _ in range(3))
     teacher.goto(nabla.lecturers)
@@ -139,7 +140,7 @@ def test_joining_needs_no_script(nabla: Class, new_context: Callable[..., Browse
     expect(page).to_have_url(f"{nabla.url}/join")
 
 
-@pytest.mark.parametrize(("viewport", "scheme"), [(PHONE, "dark"), pytest.param(WIDE, "light", marks=pytest.mark.long)], ids=["phone-dark", "wide-light"])
+@pytest.mark.parametrize(("viewport", "scheme"), [pytest.param(PHONE, "dark", marks=pytest.mark.long), pytest.param(WIDE, "light", marks=pytest.mark.long)], ids=["phone-dark", "wide-light"])
 def test_the_pages_of_a_class_are_clean(
     nabla: Class, new_context: Callable[..., BrowserContext], viewport: ViewportSize, scheme: str
 ) -> None:

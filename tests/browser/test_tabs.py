@@ -70,7 +70,7 @@ def test_a_run_deleted_elsewhere_says_so(visit: Callable[..., Digits], faults: F
     expect(digits.page.get_by_text("This run is gone.")).to_be_visible(timeout=15_000)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.faults), pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_the_page_survives_a_restart_of_its_server(page: Page, faults: Faults, tmp_path: Path, how: signal.Signals) -> None:
     faults.expect("ERR_CONNECTION_(REFUSED|RESET)|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED")
     faults.expect("Failed to fetch|network error")

@@ -74,7 +74,7 @@ async def visit(nabla: Served, number: int) -> None:
         return await ask(nabla.app, method, path, head, body[1])
 
     key = {"idempotency-key": f"key-{number}"}
-    made = [await does("POST", "/api/runs", in_json({"preset": "circle"}), **key) for _ in range(2)]
+    made = [await does("POST", "/api/runs", in_json({"preset": "circle", "stop": {}}), **key) for _ in range(2)]
     run = made[0].problem["id"]
     assert made[1].problem["id"] == run
     assert (await does("PUT", f"/api/runs/{run}/watches/look", in_json({"weights": True}))).status == 204

@@ -209,6 +209,7 @@ def kill_again_and_again(tmp_path: Path, times: int, *, clients: int = 4, worker
     return figures
 
 
+@pytest.mark.faults
 def test_a_server_killed_under_load_has_kept_what_it_acknowledged(tmp_path: Path) -> None:
     figures = kill_again_and_again(tmp_path, 1, clients=2, workers=1)
     assert max(figures.lost) <= SAVE_SECONDS + 5.0

@@ -10,6 +10,7 @@ from tests.browser.labs.lesson import Lesson
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.long
 def test_a_logistic_network_stalls_and_units_die(lesson: Lesson) -> None:
     page = lesson.page
     lesson.open("activation-functions", "at=300.300.300")

@@ -38,6 +38,7 @@ def type_into(lesson: Lesson, name: str, value: str) -> None:
     lesson.settled()
 
 
+@pytest.mark.long
 def test_there_and_back_by_hand(lesson: Lesson) -> None:
     page = lesson.page
     lesson.open("backpropagation")

@@ -18,6 +18,7 @@ def type_into(lesson: Lesson, values: dict[str, str]) -> None:
         lesson.settled()
 
 
+@pytest.mark.long
 def test_a_kernel_over_a_row_and_over_a_digit(lesson: Lesson) -> None:
     page = lesson.page
     lesson.open("convolution")

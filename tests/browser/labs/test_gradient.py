@@ -23,6 +23,7 @@ def picture(lesson: Lesson) -> str:
     return found
 
 
+@pytest.mark.long
 def test_three_paths_down_one_surface(lesson: Lesson) -> None:
     page = lesson.page
     lesson.open("gradient", "at=40.40.40")

@@ -10,6 +10,7 @@ from tests.browser.labs.lesson import Lesson
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.long
 def test_a_better_fit_predicts_worse(lesson: Lesson) -> None:
     page = lesson.page
     lesson.open("overfitting", "at=3000.3000")

@@ -55,6 +55,7 @@ def assert_loss_is_that_of_the_printed_weights(lesson: Lesson, api: httpx.Client
     assert f"{sum(squares) / len(squares):.4f}" == f"{loss(lesson):.4f}"
 
 
+@pytest.mark.long
 def test_nine_sliders_and_what_they_cost(lesson: Lesson, api: httpx.Client) -> None:
     page = lesson.page
     lesson.open("weights")
