@@ -146,6 +146,8 @@ class RunBody(mirror(RunSpec)):  # type: ignore[misc]
                 raise Unprocessable(
                     f"There is no such preset. There are: {', '.join(PRESETS)}.", field="/preset", code="unknown_preset"
                 )
+            if not given:
+                return PRESETS[self.preset].spec
             base = PRESETS[self.preset].spec.to_dict()
         return read_run_spec({**base, **given})
 

@@ -68,6 +68,9 @@ class Limits:
     runs_waiting: Annotated[int, doc("Runs that wait in line while all places are taken.")] = 600
     runs_per_visitor: Annotated[int, doc("Runs of one visitor of a class that train or wait at the same time.")] = 50
     people: Annotated[int, doc("People who may join a class.")] = 600
+    idle_seconds: Annotated[
+        float, doc("Seconds after which a run that does not train, and that nobody looks at, gives its place back.")
+    ] = 60.0
     unwatched_seconds: Annotated[
         float, doc("Seconds after which a run without an end rests in a class when nobody looks at it.")
     ] = 120.0

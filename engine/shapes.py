@@ -120,6 +120,11 @@ def preview(specs: Sequence[LayerSpec], input_shape: Shape) -> list[PlanOrProble
 def check_run(spec: RunSpec) -> None:
     """Raise SpecError unless the run can be built: ranges, shapes, outputs that fit the loss, size within the limits."""
     checked(spec)
+    check_whole(spec)
+
+
+def check_whole(spec: RunSpec) -> None:
+    """The same for a spec each of whose fields is known to be in its range, as one is that `read_run_spec` has read."""
     _check_dataset(spec)
     classes, input_shape = len(spec.dataset.classes), spec.dataset.input_shape
     layers = plan(spec.network, input_shape)

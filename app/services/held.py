@@ -26,7 +26,7 @@ class HeldWatch:
 @dataclass(slots=True, eq=False)
 class Held:
     """A run in memory. `touched` orders the runs by when somebody last wanted something of them, and `touch_written` is when
-    that was last written down; `seen_at` is when somebody last looked (monotonic seconds).
+    that was last written down; `seen_at` is when somebody last looked (monotonic seconds), and `touched_before` what `touched` was then.
 
     Whoever changes what the run is made of holds `changing`, so that nobody's change is made of what another's just replaced.
     `wish` is the state that a queued run will have; `deaths` counts the workers that ended over it, one after the other,
@@ -37,6 +37,7 @@ class Held:
     channel: Channel
     wish: str = "running"
     touched: int = 0
+    touched_before: int = 0
     touch_written: float = -inf
     seen_at: float = field(default_factory=monotonic)
     commands: int = 0

@@ -76,8 +76,7 @@ class LiveRuns:
         """Runs that were training when the server ended go on from their last checkpoint."""
         await self._pool.start(self._fold, self._bury)
         self.in_background(self._go_on(await self._store.call(runs.unfinished)))
-        if self._in_class:
-            self.in_background(self._rest_unwatched())
+        self.in_background(self._tidy())
 
     async def _go_on(self, ids: list[str]) -> None:
         """One after the other, while pages are served already: there may be hundreds, with thousands of points each."""
@@ -336,17 +335,25 @@ class LiveRuns:
             oldest.commands -= 1
         return oldest.id
 
-    async def _rest_unwatched(self) -> None:
-        """In a class a run without an end does not go on for ever when nobody looks at it."""
+    async def _tidy(self) -> None:
+        """What nobody looks at does not go on for ever in a class, and does not stay open anywhere."""
         while True:
-            await asyncio.sleep(min(5.0, self._limits.unwatched_seconds))
+            await asyncio.sleep(min(5.0, self._limits.unwatched_seconds, self._limits.idle_seconds))
             now = monotonic()
             for held in list(self._held.values()):
-                if held.channel.readers or held.watches or held.commands or held.state != "running":
-                    held.seen_at = now
-                elif now - held.seen_at > self._limits.unwatched_seconds and endless(held.spec):
-                    held.seen_at = now
-                    self.in_background(self.rest(held))
+                quiet = now - held.seen_at
+                if held.channel.readers or held.watches or held.commands or held.touched != held.touched_before:
+                    held.seen_at, held.touched_before = now, held.touched
+                elif held.state == "running":
+                    if self._in_class and quiet > self._limits.unwatched_seconds and endless(held.spec):
+                        held.seen_at = now
+                        self.in_background(self.rest(held))
+                elif (
+                    quiet > self._limits.idle_seconds
+                    and self._pool.is_settled(held.id)
+                    and await self._put_away([held.id]) is not None
+                ):
+                    self.places.leave(held.id)
 
     async def rest(self, held: Held) -> None:
         try:

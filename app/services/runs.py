@@ -41,7 +41,7 @@ from app.workers.messages import (
 from app.workers.pool import Pool
 from app.workers.states import SENTENCES
 from engine.errors import SpecError
-from engine.shapes import check_run
+from engine.shapes import check_whole
 from engine.specs import RunSpec
 from engine.validation import read_run_spec
 
@@ -381,9 +381,9 @@ class Runs(LookingAtRuns):
 
 
 def check(spec: RunSpec) -> None:
-    """Raises Unprocessable with what is impossible in a spec."""
+    """Raises Unprocessable with what is impossible in a spec that has been read; one that has not, its worker reads."""
     try:
-        check_run(spec)
+        check_whole(spec)
         check_names(spec)
     except SpecError as error:
         raise Unprocessable(str(error), field=error.field, code=error.code) from error

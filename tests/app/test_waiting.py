@@ -163,7 +163,28 @@ def test_in_a_class_a_run_without_an_end_rests_when_nobody_looks(tmp_path: Path)
         async with service(tmp_path, in_class=True, unwatched_seconds=0.1) as runs:
             id = (await runs.create(of_points()))["id"]
             async with asyncio.timeout(20):
-                while (await runs.get(id))["state"] != "paused":
+                while runs._live.peek(id).state != "paused":  # type: ignore[union-attr]  # to ask would be to look
                     await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+
+
+def test_a_run_that_nobody_needs_gives_its_place_back_and_comes_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, idle_seconds=0.05) as runs:
+            id = (await runs.create(of_points(), state="paused"))["id"]
+            await runs.step(id, 3)
+            async with asyncio.timeout(20):
+                while runs._live.places.taken:
+                    await asyncio.sleep(0.01)
+            assert (await runs.get(id))["state"] == "paused"
+            assert (await runs.step(id, 1))["step"] == 4
+            running = (await runs.create(of_points()))["id"]
+            stream = await runs.subscribe(id, frozenset({"metrics"}), None, None)
+            await anext(stream)
+            await runs.step(id, 1)
+            await until(runs, running, lambda run: run["seconds"] > 0.3)
+            assert runs._live.places.taken == 2, "one trains, and one is looked at"
+            await stream.aclose()  # type: ignore[attr-defined]
 
     asyncio.run(scenario())
