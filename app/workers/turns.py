@@ -20,6 +20,8 @@ LONGEST_SECONDS, SHORTEST_SECONDS = 0.03, 0.0005
 """Of one turn. A shorter one would be spent on telling how far the run is."""
 MEMORY_SECONDS = 1.0
 """Of what somebody had too much; for the rest they need not wait. So an update of many seconds is no ban for an hour."""
+PATIENCE_SECONDS = 5.0
+"""For so long an owner waits at most until the others have had as much: among many, less of what it had is remembered."""
 
 ABSENT_REMEMBERED = 50
 """Accounts of those who want nothing now, for when they come back."""
@@ -79,12 +81,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """`seconds` is how long it should be; what is beyond `remembered` is not held against it among its owner's others."""
+    """`seconds` is how long it should be; what is beyond `remembered` is not held against it among its owner's others, and
+    what is beyond `owed` not against its owner.
+    """
 
     owner: str
     member: str
     seconds: float
     remembered: float
+    owed: float
 
 
 class Turns:
@@ -102,10 +107,11 @@ class Turns:
         members = wanting[owner]
         member = self._members.setdefault(owner, Line()).next(members)
         seconds = turn_seconds(len(wanting), len(members))
-        return Turn(owner, member, seconds, max(2 * seconds, ROUND_SECONDS / (len(wanting) * len(members))))
+        remembered = max(2 * seconds, ROUND_SECONDS / (len(wanting) * len(members)))
+        return Turn(owner, member, seconds, remembered, owed=max(2 * seconds, PATIENCE_SECONDS / len(wanting)))
 
     def charge(self, turn: Turn, seconds: float) -> None:
-        self._owners.charge(turn.owner, seconds)
+        self._owners.charge(turn.owner, min(seconds, turn.owed))
         self._members[turn.owner].charge(turn.member, min(seconds, turn.remembered))
 
 

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.workers.turns import CREDIT_SECONDS, EARNED, MEMORY_SECONDS, ROUND_SECONDS, Credit, Line, Turns, turn_seconds
+from app.workers.turns import (
+    CREDIT_SECONDS,
+    EARNED,
+    MEMORY_SECONDS,
+    PATIENCE_SECONDS,
+    ROUND_SECONDS,
+    Credit,
+    Line,
+    Turns,
+    turn_seconds,
+)
 
 COST = 1 / 64
 """Seconds of a usual turn; sums of it are exact."""
@@ -166,3 +176,15 @@ def test_credit_is_never_more_than_a_tenth_of_the_time_and_a_little(steps: list[
             spent += min(cost, 0.5)  # of a single long one, not all is remembered
         assert spent <= CREDIT_SECONDS + EARNED * now + 0.5 + 1e-6
         assert credit.left("a", now + 5.01) > 0, "nobody is shut out for longer"
+
+
+def test_among_many_nobody_waits_long_for_having_had_much_once() -> None:
+    """A turn that took two seconds (fifty runs opened, a huge update) is no minute of waiting in a class of 150."""
+    turns, clock = Turns(), 0.0
+    wanting = {str(owner): ["run"] for owner in range(150)}
+    first = turns.next(wanting)
+    turns.charge(first, 2.0)
+    while (turn := turns.next(wanting)).owner != first.owner or clock == 0:
+        turns.charge(turn, turn.seconds)
+        clock += turn.seconds
+    assert clock <= PATIENCE_SECONDS + ROUND_SECONDS
