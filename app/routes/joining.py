@@ -24,6 +24,9 @@ from app.templating import render
 
 router = APIRouter(include_in_schema=False)
 
+FIRST = "/labs"
+"""Where somebody who has joined arrives: the map. The digits page would train a run at once for each of three hundred."""
+
 
 # ---- Joining -------------------------------------------------------------------------------------------------------------------
 
@@ -43,14 +46,14 @@ async def join(request: Request, people: PeopleService) -> Response:
     try:
         if asker is not NOBODY:
             await people.rename(asker.person, nickname)
-            return RedirectResponse("/", 303)
+            return RedirectResponse(FIRST, 303)
         number = number_of(request) or new_visitor()
         await people.join(number, code, nickname)
     except Problem as problem:
         page = join_page(people, code=code, nickname=nickname, problem=problem)
         page.headers.update(problem.headers)
         return page
-    response = RedirectResponse("/", 303)
+    response = RedirectResponse(FIRST, 303)
     remember(response, number)
     return response
 

@@ -104,7 +104,7 @@ async def test_joining_takes_a_nickname_and_nothing_else(nabla: Served) -> None:
         assert (bad.status_code, "A nickname may hold" in bad.text) == (422, True)
 
         joined = await ada.post("/join", data={"code": people.code, "nickname": "Ada <b>"}, headers=HTML)
-        assert (joined.status_code, joined.headers["location"]) == (303, "/")
+        assert (joined.status_code, joined.headers["location"]) == (303, "/labs")
         cookie = joined.headers["set-cookie"]
         assert cookie.startswith("visitor=")
         assert "HttpOnly" in cookie

@@ -47,7 +47,7 @@ def join(page: Page, nabla: Class, nickname: str) -> None:
     page.goto(nabla.link)
     page.get_by_role("textbox", name="Nickname").fill(nickname)
     page.get_by_role("button", name="Join").click()
-    expect(page).to_have_url(f"{nabla.url}/")
+    expect(page).to_have_url(f"{nabla.url}/labs")
 
 
 def join_quietly(page: Page, nabla: Class, nickname: str) -> None:

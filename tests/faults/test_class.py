@@ -117,7 +117,7 @@ async def test_nothing_leads_elsewhere_after_joining(nabla: Served) -> None:
         head = head_of({"content-type": "application/x-www-form-urlencoded", "referer": "http://evil.example/"})
         for target in ("/join", f"/join?next={place}"):
             answered = await ask(nabla.app, "POST", target, head, body)
-            assert (answered.status, answered.headers["location"]) == (303, "/")
+            assert (answered.status, answered.headers["location"]) == (303, "/labs")
     for target in ("/lecturer?token={}&next=//evil.example", "/lecturer?next=//evil.example&token={}"):
         answered = await ask(nabla.app, "GET", target.format(nabla.app.state.people.lecturer_token))
         assert re.fullmatch("/lecturer", answered.headers["location"])
