@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
 
@@ -91,8 +91,8 @@ async def run(app: Nabla, settings: Settings, sockets: list[socket.socket], back
     )
     server = Server(config, app)
     with server.handling_signals():
-        threading.Thread(target=warm_up, args=(app,), name="warm-up", daemon=True).start()
         async with app.router.lifespan_context(app):
+            threading.Thread(target=warm_up, args=(app,), name="warm-up").start()  # an exit waits for it
             host, port = sockets[0].getsockname()[:2]
             name = (
                 "localhost" if host in ("127.0.0.1", "::1", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host
@@ -108,11 +108,15 @@ async def run(app: Nabla, settings: Settings, sockets: list[socket.socket], back
 
 
 def warm_up(app: Nabla) -> None:
-    """Makes ready what is made at its first use: else the first visitor of each page would hold up all the others."""
-    app.openapi()  # which goes through all routes
-    for name in environment.list_templates():
-        environment.get_template(name)
-    build_id()
+    """Makes ready what is made at its first use: else the first visitor of each page would hold up all the others.
+
+    Whatever goes wrong here goes wrong again where somebody waits for it, and is told there.
+    """
+    with suppress(Exception):
+        for name in environment.list_templates():
+            environment.get_template(name)
+        build_id()
+        app.openapi()  # which goes through all routes
 
 
 class Server(uvicorn.Server):

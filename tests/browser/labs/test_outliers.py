@@ -30,6 +30,7 @@ def train(lesson: Lesson) -> None:
         lesson.press("100 updates")
 
 
+@pytest.mark.long
 def test_outliers_bend_what_is_fitted_to_them(lesson: Lesson) -> None:
     page = lesson.page
     lesson.open("outliers", "at=400.400")
