@@ -98,7 +98,7 @@ class LiveRuns:
             for watch in held.watches.values():
                 if watch.expiry is not None:
                     watch.expiry.cancel()
-            self._persist(held)
+            self.persist(held)
 
     def end_streams(self, reason: str) -> None:
         """Every stream ends with `reason`; new ones do so at once, and nobody waits for a worker any more."""
@@ -294,6 +294,7 @@ class LiveRuns:
             if held.state == "running":
                 held.wish = "running"
                 held.channel.run["state"] = "queued"
+            self._tell_position(held.id, self.places.position(held.id), None)
             try:
                 await called
             except asyncio.CancelledError:
@@ -308,7 +309,7 @@ class LiveRuns:
             return False
         self.places.leave(held.id)
         held.channel.status({"state": state, "sentence": SENTENCES[state], "waiting": None})
-        self._persist(held)
+        self.persist(held)
         return True
 
     def _tell_position(self, id: str, position: int, seconds: float | None) -> None:
@@ -396,24 +397,24 @@ class LiveRuns:
                     self._post(metrics.append, held.id, points)
             case Status(snapshot=snapshot):
                 channel.status(snapshot)
-                self._persist(held)
+                self.persist(held)
                 self._share_cores()
             case Changed(spec=spec):
                 held.spec = spec
                 channel.change(describe_spec(spec))
-                self._persist(held)
+                self.persist(held)
                 self._share_cores()
             case Restored(snapshot=snapshot, anew=anew):
                 held.restored_at = snapshot["step"]
                 channel.restore(snapshot, force=anew)
                 self._post(metrics.truncate, held.id, snapshot["step"])
-                self._persist(held)
+                self.persist(held)
                 self._share_cores()
             case Saved(step=step, size=size):
                 if step > held.restored_at:
                     held.deaths = 0
                 self._post(checkpoints.record, held.id, step, size, utc_now())
-                self._persist(held)
+                self.persist(held)
             case NotSaved(message=message):
                 log.warning("run %s: %s", held.id, message)
             case Gone():
@@ -438,7 +439,7 @@ class LiveRuns:
                     )
                     held.deaths = 0
                     held.channel.status({"state": "worker-crashed", "sentence": sentence})
-                    self._persist(held)
+                    self.persist(held)
                     self.places.leave(id)
                     continue
             if held.state in RUNNING or any(watch.streams for watch in held.watches.values()):
@@ -456,13 +457,10 @@ class LiveRuns:
     def _interrupt(self, held: Held, why: str) -> None:
         sentence = f"{why} Run it on to try once more, or reset it to train from the beginning."
         held.channel.status({"state": "interrupted", "sentence": sentence})
-        self._persist(held)
+        self.persist(held)
 
     def persist(self, held: Held) -> None:
         """What is known of the run now goes to the disk."""
-        self._persist(held)
-
-    def _persist(self, held: Held) -> None:
         stored = to_store(held.channel.run, held.spec)
         if held.state == "queued":  # waiting for a worker is nothing to come back to
             stored = replace(stored, state=held.wish, sentence=SENTENCES[held.wish])

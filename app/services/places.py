@@ -85,9 +85,11 @@ class Places:
             )
         ticket = self._line.draw(id, owner, memory_of(spec))
         self._serve()
-        if not ticket.called.done():
-            self._tell(id, self._line.in_order(self._by_owner()).index(ticket) + 1, None)
         return ticket.called
+
+    def position(self, id: str) -> int:
+        """Where a run that waits stands in the line; 1 is the next."""
+        return [ticket.run for ticket in self._line.in_order(self._by_owner())].index(id) + 1
 
     async def soon(self, id: str, owner: str, spec: RunSpec) -> None:
         """A place for one who waits for it now. Raises Busy when there is none for some seconds."""
@@ -121,7 +123,7 @@ class Places:
     def _serve(self) -> None:
         """Give places to those who are next as long as there are any; else make one, or look again a little later."""
         while self._line:
-            ticket = self._line.in_order(self._by_owner())[0]
+            ticket = self._line.next(self._by_owner())
             if not self._fits(ticket.size):
                 if self._clearing is None:
                     self._clearing = asyncio.create_task(self._make_room())

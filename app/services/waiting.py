@@ -48,6 +48,13 @@ class Line:
             self._tickets[run] = Ticket(next(self._numbers), run, owner, size, called)
         return self._tickets[run]
 
+    def next(self, open_runs: Mapping[str, int]) -> Ticket:
+        """The first of `in_order`, found without putting the others in order."""
+        oldest: dict[str, Ticket] = {}
+        for ticket in self._tickets.values():
+            oldest.setdefault(ticket.owner, ticket)
+        return min(oldest.values(), key=lambda ticket: (open_runs.get(ticket.owner, 0), ticket.number))
+
     def in_order(self, open_runs: Mapping[str, int]) -> list[Ticket]:
         """All tickets as they would be called if places were given one after the other; `open_runs` counts by owner."""
         ahead: Counter[str] = Counter()

@@ -21,7 +21,7 @@ def called(line: Line, open_runs: Counter[str]) -> list[str]:
     """The whole line, one place after the other."""
     order = []
     while line:
-        ticket = line.in_order(open_runs)[0]
+        ticket = line.next(open_runs)
         line.call(ticket, 0.0)
         open_runs[ticket.owner] += 1
         order.append(ticket.run)
