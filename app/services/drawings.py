@@ -13,6 +13,7 @@ from typing import Any
 
 from app.clock import utc_now
 from app.errors import Conflict, NotFound, Unprocessable
+from app.services.keeping import check_disk
 from app.settings import Limits
 from app.store import drawings as rows
 from app.store.database import Database
@@ -35,7 +36,8 @@ class Drawings:
         return {"items": [described(drawing) for drawing in kept], "packed": await asyncio.to_thread(packed, kept)}
 
     async def keep(self, visitor: str, label: int, ink: dict[str, Any]) -> dict[str, Any]:
-        """The drawing as it is kept. Unprocessable where nothing is drawn, Conflict where there is no room."""
+        """The drawing as it is kept. Unprocessable where nothing is drawn, Conflict where there are too many, NoRoom on a full disk."""
+        check_disk(self._store, self._limits)
         try:
             pixels = await asyncio.to_thread(pixels_of, ink)
         except ShapeError as error:

@@ -95,17 +95,6 @@ class Keeping:
     def give_back(self) -> None:
         self.stored -= 1
 
-    def check_disk(self) -> None:
-        """Raises NoRoom when so little is free that nothing more is taken in."""
-        folder = next(place for place in (self._store.checkpoints, *self._store.checkpoints.parents) if place.exists())
-        free = shutil.disk_usage(folder).free
-        if free < self._limits.disk_free_bytes:
-            raise NoRoom(
-                f"Only {free / 2**20:,.1f} MiB are free on this server's disk, and below "
-                f"{self._limits.disk_free_bytes / 2**20:,.0f} MiB nothing more is taken in. Runs train on in memory. "
-                "Make room, then try again."
-            )
-
     async def _thin_out(self, coming: int, *, lab: bool) -> rows.Kept:
         """Until `coming` more fit, as far as there are runs that may go; what is kept then."""
         full = self.stored + coming > self._limits.runs_stored
@@ -129,6 +118,18 @@ class Keeping:
                 runs, labs, size = runs - 1, labs - is_lab, size - run.size
         self._kept = rows.Kept(runs, labs, size)
         return self._kept
+
+
+def check_disk(store: Database, limits: Limits) -> None:
+    """Raises NoRoom when so little is free that nothing more is taken in."""
+    folder = next(place for place in (store.checkpoints, *store.checkpoints.parents) if place.exists())
+    free = shutil.disk_usage(folder).free
+    if free < limits.disk_free_bytes:
+        raise NoRoom(
+            f"Only {free / 2**20:,.1f} MiB are free on this server's disk, and below "
+            f"{limits.disk_free_bytes / 2**20:,.0f} MiB nothing more is taken in. Runs train on in memory. "
+            "Make room, then try again."
+        )
 
 
 def sweep(folder: Path, ids: set[str]) -> int:

@@ -497,7 +497,9 @@ def problem_of(error: RefusedError) -> Problem:
         case "input":
             return Unprocessable(refusal.message, code="impossible_input")
         case "dataset":
-            return Problem(503, "dataset_unavailable", "The dataset is not there", refusal.message)
+            return Problem(
+                503, "dataset_unavailable", "The dataset is not there", refusal.message, headers={"retry-after": "60"}
+            )
         case "memory":
             return Busy(refusal.message, retry_after=30, code="out_of_memory")
         case "disk":

@@ -19,7 +19,7 @@ from app.names import check_names
 from app.services.changes import RunChanges, Unchanged
 from app.services.description import describe, nothing_yet, values_of
 from app.services.held import Held
-from app.services.keeping import Keeping
+from app.services.keeping import Keeping, check_disk
 from app.services.live import LiveRuns
 from app.services.looking import Json, LookingAtRuns
 from app.services.watching import Watching
@@ -324,7 +324,7 @@ class Runs(LookingAtRuns):
     async def import_model(self, body: bytes, filename: str) -> Json:
         """A new, paused run from a file."""
         self._check_share()
-        self.keeping.check_disk()
+        check_disk(self.store, self._limits)
         id, owner = new_id(), asking.get().person
         await self.keeping.reserve()
         try:

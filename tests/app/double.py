@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -52,6 +54,7 @@ class DatabaseDouble(Database):
     """In memory, and done before it is answered."""
 
     def __init__(self) -> None:
+        self.checkpoints = Path(tempfile.gettempdir())
         self.connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         self.connection.executescript("".join(MIGRATIONS))
 

@@ -105,6 +105,7 @@ def test_the_digits_say_what_is_wrong_and_the_rest_works(damage: str, copy: Path
             client.get("/api/datasets/mnist/examples?split=test"),
         ):
             assert refused.json()["code"] in ("damaged_dataset", "dataset_unavailable"), refused.text
+            assert ("retry-after" in refused.headers) == (refused.status_code == 503)
             assert refused.json()["detail"].startswith(file), refused.text
             assert said in refused.json()["detail"]
         assert client.get("/api/runs").json()["items"] == [], "a run that cannot be is not kept"

@@ -13,7 +13,8 @@ import pytest
 from app.clock import days_ago
 from app.errors import Conflict, NoRoom
 from app.services.changes import RunChanges
-from app.services.keeping import Keeping
+from app.services.drawings import Drawings
+from app.services.keeping import Keeping, check_disk
 from app.settings import Limits
 from app.store import checkpoints, keeping, runs, solved
 from app.store.database import Database
@@ -204,10 +205,12 @@ def test_a_folder_whose_run_is_gone_is_swept_and_nothing_else(tmp_path: Path) ->
 def test_a_disk_with_too_little_left_takes_nothing_in(tmp_path: Path) -> None:
     async def scenario(house: House) -> None:
         with pytest.raises(NoRoom, match="nothing more is taken in"):
-            house.keeping.check_disk()
+            check_disk(house.database, house.limits)
+        with pytest.raises(NoRoom, match="nothing more is taken in"):
+            await Drawings(house.database, house.limits).keep("anna", 1, {"ink": [[1.0] * 28] * 28})
 
     in_house(tmp_path, scenario, disk_free_bytes=2**60)
-    in_house(tmp_path, lambda house: asyncio.sleep(0, house.keeping.check_disk()), disk_free_bytes=1)
+    in_house(tmp_path, lambda house: asyncio.sleep(0, check_disk(house.database, house.limits)), disk_free_bytes=1)
 
 
 def test_what_may_go_is_told_in_order(tmp_path: Path) -> None:

@@ -12,31 +12,32 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from app.labs.catalogue import LABS
 from app.labs.settings import hints
-from tests.browser.conftest import TELL_VIOLATIONS
 from tests.browser.digits import until
 from tests.browser.server import CHROMIUM, CHROMIUM_FLAGS, Server, running_server
 from tests.faults.figures import note
 from tests.faults.payloads import SCRIPTS
+from tests.faults.window import Window
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 SHORT = tuple(payload[:40] for payload in SCRIPTS)
-"""As a column or a class may be called."""
+"""As a column, a class or a visitor may be called."""
 some_and_all = pytest.mark.parametrize(
     "payloads", [pytest.param(SCRIPTS[5::23], id="some"), pytest.param(SCRIPTS, id="all", marks=pytest.mark.faults)]
 )
 all_of_them = pytest.mark.faults
-TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @pytest.fixture(scope="module")
@@ -63,42 +64,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def api(server: Server) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=60) as client:
         yield client
-
-
-class Window:
-    """A page that remembers what payloads would have done."""
-
-    def __init__(self, browser: Browser, url: str) -> None:
-        self.url, self.visits = url, 0
-        self.found: list[str] = []
-        self.context = browser.new_context()
-        self.context.add_init_script(TELL_VIOLATIONS)
-        self.context.on("console", lambda message: self._tell(message.text, message.text.startswith("CSP:")))
-        self.context.on("console", lambda message: self._tell(message.text, "Content Security" in message.text))
-        self.context.on("request", lambda request: self._tell(request.url, is_evil(request.url)))
-        self.context.on("dialog", lambda dialog: (self._tell(dialog.message, True), dialog.dismiss()))
-        self.page = self.context.new_page()
-
-    def _tell(self, text: str, counts: bool) -> None:
-        if counts:
-            self.found.append(text)
-
-    def visit(self, path: str) -> Page:
-        self.page.goto(self.url + path, wait_until="load")
-        return self.look(path)
-
-    def look(self, where: str) -> Page:
-        """After two frames whatever was parsed has run and begun to load."""
-        self.page.evaluate(TWO_FRAMES)
-        assert self.page.evaluate("window.__xss") is None, where
-        assert self.found == [], where
-        self.visits += 1
-        return self.page
-
-
-def is_evil(url: str) -> bool:
-    address = urlsplit(url)
-    return address.path.startswith("/evil") or "evil" in (address.hostname or "")
 
 
 @pytest.fixture
@@ -327,6 +292,144 @@ def test_a_report_that_is_opened_from_the_disk(window: Window, api: httpx.Client
         page = window.look(payload)
         assert payload in page.locator("body").inner_text()
     noted("reports on the disk", SCRIPTS, window.visits)
+
+
+# ---- A class ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class School:
+    """A server with a class; `lecturers` is the path by which the lecturer comes in."""
+
+    url: str
+    code: str
+    lecturers: str
+
+    @contextmanager
+    def join(self, nickname: str) -> Iterator[httpx.Client]:
+        """For programs of somebody who has just joined; a browser that gets its cookies is theirs, too."""
+        with httpx.Client(base_url=self.url, timeout=60) as client:
+            client.post("/api/join", json={"code": self.code, "nickname": nickname}).raise_for_status()
+            yield client
+
+    def shared(self, nickname: str, **body: Any) -> str:
+        """A run of somebody who has just joined, which the class may look at."""
+        with self.join(nickname) as client:
+            run = new_run(client, **body)
+            client.patch(f"/api/runs/{run}", json={"shared": True}).raise_for_status()
+        return run
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
+    with running_server(tmp_path_factory.mktemp("class"), "--class", "--workers", "1") as started:
+        links = re.compile(r"/join/(\w+)\b.*(/lecturer\?token=\S+)", re.DOTALL)
+        while not (found := links.search("\n".join(started.lines))):
+            httpx.get(f"{started.url}/api/health")  # the links come behind the line with the address
+        yield School(started.url, *found.groups())
+        assert not [line for line in started.lines if "Traceback" in line], "\n".join(started.lines)
+
+
+@pytest.fixture
+def visitor(chromium: Browser, school: School) -> Iterator[Window]:
+    made = Window(chromium, school.url)
+    yield made
+    made.context.close()
+
+
+def bring(window: Window, client: httpx.Client) -> None:
+    """The browser is from now on that of whoever the program belongs to."""
+    window.context.clear_cookies()
+    window.context.add_cookies([{"name": each.name, "value": each.value or "", "url": window.url} for each in client.cookies.jar])
+
+
+@some_and_all
+def test_nicknames_where_one_joins(payloads: Sequence[str], visitor: Window, school: School) -> None:
+    """In the link, in forms that are refused, and on one's own pages."""
+    for payload in payloads:
+        visitor.context.clear_cookies()
+        visitor.visit(f"/join/{quote(payload, safe='')}")
+        page = visitor.visit("/join")
+        page.get_by_label("Nickname").fill(payload[:40])
+        page.get_by_label("Code of the class").fill(payload[:40])
+        page.get_by_role("button", name="Join", exact=True).click()
+        expect(page.locator("[role=alert]")).to_be_visible()
+        assert page.get_by_label("Nickname").input_value() == payload[:40]
+        visitor.look(payload)
+        with school.join(payload[:40]) as client:
+            bring(visitor, client)
+        for path in ("/join", "/labs", "/me"):
+            page = visitor.visit(path)
+            assert page.get_by_role("banner").locator("a.me bdi").text_content() == payload[:40], path
+        page.get_by_label("Nickname").fill(payload + "x" * 40)
+        page.get_by_role("button", name="Take it").click()
+        expect(page.locator("[role=alert]")).to_contain_text("at most 40")
+        visitor.look(payload)
+    noted("nicknames where one joins", payloads, visitor.visits)
+
+
+@some_and_all
+def test_shared_runs_of_a_class(payloads: Sequence[str], visitor: Window, school: School) -> None:
+    """Their names and those of their owners, for everybody else; also when they change while the page is open."""
+    runs = [school.shared(payload[:40], name=payload) for payload in payloads]
+    with school.join("Grace") as guest:
+        bring(visitor, guest)
+    page = visitor.visit("/runs")
+    assert set(payloads) <= set(page.locator("table.shared th bdi").all_text_contents())
+    assert {payload[:40] for payload in payloads} <= set(page.locator("table.shared td bdi").all_text_contents())
+    for run, payload in zip(runs, payloads, strict=True):
+        page = visitor.visit(f"/plane?run={run}")
+        assert page.locator(".whose bdi").text_content() == payload[:40]
+        visitor.visit(f"/labs/backpropagation/weight?run={run}")
+    with school.join("Ada") as owner:
+        digits = new_run(owner, preset="digits-quick")
+        owner.patch(f"/api/runs/{digits}", json={"shared": True}).raise_for_status()
+        for payload in payloads:
+            owner.patch("/api/me", json={"nickname": payload[:40]}).raise_for_status()
+            owner.patch(f"/api/runs/{digits}", json={"name": payload}).raise_for_status()
+            page = visitor.visit(f"/?run={digits}")
+            assert page.locator(".whose bdi").text_content() == payload[:40]
+            owner.patch(f"/api/runs/{digits}", json={"name": payload[::-1]}).raise_for_status()  # told to the open page
+            visitor.look(payload)
+    page = visitor.visit(f"/plane?run={runs[0]}")
+    page.get_by_role("button", name="Train one like it").click()
+    expect(page.locator(".whose")).to_have_count(0)
+    page = visitor.visit("/runs")
+    assert page.locator("input.name").first.input_value() == payloads[0]
+    noted("names and nicknames of shared runs", payloads, visitor.visits)
+
+
+@some_and_all
+def test_the_lecturers_pages(payloads: Sequence[str], visitor: Window, school: School) -> None:
+    """The board with names and without, what it asks before it ends a run, and who has joined."""
+    runs = [school.shared(payload[:40], name=payload) for payload in payloads]
+    page = visitor.visit(school.lecturers)
+    card = {run: page.locator(f'.run-card[data-run="{run}"]') for run in runs}
+    expect(card[runs[-1]]).to_be_visible()
+    page.get_by_text("Everybody, with runs").click()
+    assert {payload[:40] for payload in payloads} <= set(page.locator("table.people th").all_text_contents())
+    visitor.look("everybody")
+    for run, payload in zip(runs, payloads, strict=True):
+        expect(card[run].locator("h3")).to_have_text(payload[:40])
+        expect(card[run].locator("a")).to_have_text(payload)
+        card[run].get_by_title("End", exact=True).click()
+        expect(page.locator("#sure-words")).to_contain_text(f"“{payload}” of {payload[:40]} stands still")
+        visitor.look(payload)
+        page.keyboard.press("Escape")
+    with school.join("Zoë") as student:
+        new_run(student, name="hers")
+        for payload in payloads:
+            student.patch("/api/me", json={"nickname": payload[:40][::-1]}).raise_for_status()
+            expect(page.locator("h3", has_text=payload[:40][::-1])).not_to_have_count(0)  # told to the open page
+            visitor.look(payload)
+    page = visitor.visit("/lecturer?hidden=1&labs=1")
+    expect(card[runs[-1]].locator("h3")).to_have_text(re.compile("Student"))
+    board = page.locator("#board").inner_html()
+    assert not [run for run in runs if card[run].locator("a").inner_text() != "A run"]
+    assert "__xss" not in board
+    for path in ("/lecturer/join", "/runs", "/me", *(f"/runs/{run}" for run in runs)):
+        visitor.visit(path)
+    noted("pages of the lecturer", payloads, visitor.visits)
 
 
 # ---- That it bites ---------------------------------------------------------------------------------------------------------
