@@ -6,11 +6,14 @@ import unicodedata
 from collections.abc import Sequence
 
 from engine.errors import SpecError
+from engine.presets import PRESETS
 from engine.specs import MAX_NAME_CHARACTERS, RunSpec, TableSpec
 
 REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that a name may not contain: control, format (bidi overrides, zero width), surrogates, private
 use, unassigned, line and paragraph separators. Letters of every script, marks, emoji and spaces are kept."""
+GIVEN = frozenset({*PRESETS, "curve"})
+"""What runs are called to which nobody has given a name: as presets are, and as the page that they began on."""
 
 
 def is_plain(text: str) -> bool:

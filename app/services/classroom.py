@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from app.asking import LECTURER, LOCAL
 from app.errors import NotFound, Problem
+from app.names import GIVEN
 from app.services.changes import RunChanges
 from app.services.held import Held
 from app.services.people import People
@@ -277,12 +278,17 @@ def short(value: float | None) -> float | None:
 
 
 def shown(board: Board, *, hidden: bool, labs: bool) -> Board:
-    """With or without labs' runs; `hidden`: without nicknames, and without names that students gave to their runs."""
+    """With or without labs' runs; `hidden`: without nicknames, and without names that anybody gave to a run."""
     runs = {id: card for id, card in board.runs.items() if labs or card["kind"] != "lab"}
     if not hidden:
         return Board(board.counts, board.students, runs)
-    nameless = {id: {**card, "name": None} if card["named"] else card for id, card in runs.items()}
+    nameless = {id: {**card, "name": None} if has_own_name(card) else card for id, card in runs.items()}
     return Board(board.counts, {n: {**each, "nickname": None} for n, each in board.students.items()}, nameless)
+
+
+def has_own_name(card: Json) -> bool:
+    """Also one that came with a link or a file, or from another's run of which this one is a copy."""
+    return bool(card["named"]) or (card["kind"] != "lab" and card["name"] not in GIVEN)
 
 
 def difference(before: Board, now: Board) -> Json:

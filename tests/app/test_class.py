@@ -390,7 +390,7 @@ def test_a_curve_is_a_byte_for_each_place() -> None:
 
 def test_a_board_tells_only_what_is_another() -> None:
     def card(id: str, **values: Any) -> dict[str, Any]:
-        return {"id": id, "kind": "run", "named": False, "name": id, "step": 0, **values}
+        return {"id": id, "kind": "run", "named": False, "name": "circle", "step": 0, **values}
 
     students = {1: {"number": 1, "nickname": "Ada"}}
     before = Board({"joined": 1}, students, {"a": card("a"), "b": card("b"), "c": card("c", kind="lab")})
@@ -400,7 +400,9 @@ def test_a_board_tells_only_what_is_another() -> None:
     seen = shown(before, hidden=True, labs=False)
     assert list(seen.runs) == ["a", "b"]
     assert seen.students[1]["nickname"] is None
-    assert shown(now, hidden=True, labs=False).runs["d"]["name"] is None
+    assert [run["name"] for run in shown(now, hidden=True, labs=False).runs.values()] == ["circle", None]
+    copied = Board({}, {}, {"a": card("a", name="Ada's"), "b": card("b", name="curve"), "c": card("c", name="Dense", kind="lab")})
+    assert [run["name"] for run in shown(copied, hidden=True, labs=True).runs.values()] == [None, "curve", "Dense"]
     assert before.students[1]["nickname"] == "Ada", "nothing is changed that others have been sent"
 
 
