@@ -6,7 +6,8 @@ All arithmetic is on Python integers, so that a network of any absurd size is re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import lru_cache
 from math import prod
 from typing import TypeAlias
 
@@ -54,6 +55,9 @@ EVALUATION_CHUNK = 128
 OBJECTS_BYTES = 2**20
 """What a run's objects take beside its arrays; of a small network on a tape they are most of it."""
 
+PLANS_KEPT = 256
+"""Of networks: whoever opens a run asks for its plan half a dozen times, and a class has few networks."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
@@ -85,6 +89,13 @@ PlanOrProblem: TypeAlias = LayerPlan | LayerProblem
 
 def plan(specs: Sequence[LayerSpec], input_shape: Shape) -> list[LayerPlan]:
     """Every layer of the network for examples of `input_shape` (C, H, W); SpecError names the first that cannot be."""
+    # 1, 1.0 and True are the same to a cache, and not the same to a spec.
+    kinds = tuple(type(value) for spec in specs for value in astuple(spec))
+    return list(_planned(tuple(specs), kinds, input_shape))
+
+
+@lru_cache(maxsize=PLANS_KEPT)
+def _planned(specs: tuple[LayerSpec, ...], _: tuple[type, ...], input_shape: Shape) -> tuple[LayerPlan, ...]:
     if not 1 <= len(specs) <= MAX_LAYERS:
         raise SpecError(
             f"A network has 1 to {MAX_LAYERS} layers; this one has {len(specs)}.", field="/network", code="layer_count"
@@ -95,7 +106,7 @@ def plan(specs: Sequence[LayerSpec], input_shape: Shape) -> list[LayerPlan]:
         layer = _plan_layer(specs, index, shape)
         layers.append(layer)
         shape = layer.output_shape
-    return layers
+    return tuple(layers)
 
 
 def preview(specs: Sequence[LayerSpec], input_shape: Shape) -> list[PlanOrProblem]:
@@ -175,7 +186,7 @@ def check_whole(spec: RunSpec) -> None:
             field="/parameters",
             code="parameter_count",
         )
-    needed = estimate_bytes(spec.network, input_shape, spec.batch_size) + _copied_bytes(spec)
+    needed = _estimate_bytes(layers, input_shape, spec.batch_size) + _copied_bytes(spec)
     if needed > MAX_RUN_BYTES:
         raise SpecError(
             f"This run needs about {needed / 2**20:,.0f} MB; the limit is {MAX_RUN_BYTES / 2**20:,.0f} MB. "
@@ -226,7 +237,10 @@ def _outputs(count: int) -> str:
 
 def estimate_bytes(specs: Sequence[LayerSpec], input_shape: Shape, batch_size: int) -> int:
     """An upper bound of the memory that training and evaluating this network takes, in bytes (float32)."""
-    layers = plan(specs, input_shape)
+    return _estimate_bytes(plan(specs, input_shape), input_shape, batch_size)
+
+
+def _estimate_bytes(layers: Sequence[LayerPlan], input_shape: Shape, batch_size: int) -> int:
     buffers = sum(_buffer_values(layer) for layer in layers) + prod(input_shape)
     parameters = sum(layer.parameters for layer in layers)
     # Parameters, gradients, a trace's gradients, the decay mask, two accumulators and two scratch vectors; the weights

@@ -79,10 +79,14 @@ class Tape:
         self.targets = self._blocks[:, last.stop :][:, loss.targets]
         self._slopes: Array = np.zeros((last.stop, batch), dtype)
         self._deltas: Array = np.zeros((last.stop, batch), dtype)
-        self.calls = [self._calls(block) for block in self._blocks]
-        """Of each block: from its `inputs` and `targets` to its `outputs` and the gradients of the weights."""
 
-    def _calls(self, block: Array) -> list[Call]:
+    @property
+    def blocks(self) -> int:
+        return len(self._blocks)
+
+    def calls(self, index: int) -> list[Call]:
+        """Of one block: from its `inputs` and `targets` to its `outputs` and the gradients of the weights."""
+        block = self._blocks[index]
         return self._forward(block) + self._backward(block)
 
     def _forward(self, block: Array) -> list[Call]:
@@ -125,12 +129,13 @@ class CompiledTape(Tape):
     def __init__(self, layers: Sequence[Layer], loss: TapedLoss, dtype: npt.DTypeLike, batch: int, blocks: int) -> None:
         compiled.require()
         super().__init__(layers, loss, dtype, batch, blocks)
-        for function, arguments in self.calls[0]:  # on zeros: whoever waits for the first update waits for no compiler
+        for function, arguments in self.calls(0):  # on zeros: whoever waits for the first update waits for no compiler
             function(*arguments)
 
-    def _calls(self, block: Array) -> list[Call]:
+    def calls(self, index: int) -> list[Call]:
         from engine import compiled_updates
 
+        block = self._blocks[index]
         return [(compiled_updates.gradient, (block, self._deltas, self.weights, self.weight_gradients, *self._known()))]
 
     def descents(self, l1: Array, l2: Array) -> Callable[[int], None]:

@@ -80,10 +80,10 @@ class TapedTraining:
         step: list[Call] = [(np.subtract, (tape.weights, tape.weight_gradients, tape.weights))]
         if not self._plain:
             step = [*self._clip(), *self._own.calls(tape.weights, tape.weight_gradients)]
-        update = [*self._decay(), *step]
+        self._after = [*self._decay(), *step]
         self._varies = own.counts_steps or spec.schedule != Constant()
-        first: list[Call] = [(self._prepare, ())] if self._varies else []
-        self._updates = [[*first, *calls, *update] for calls in tape.calls]
+        self._before: list[Call] = [(self._prepare, ())] if self._varies else []
+        self._updates: list[list[Call]] = []
         self._descend: Callable[[int], None] | None = None
         if self._plain and isinstance(tape, CompiledTape):
             self._descend = tape.descents(*self._pulls())
@@ -98,7 +98,7 @@ class TapedTraining:
         self._load(first)
         batch, done = self._spec.batch_size, 0
         while done < count:
-            updates = self._updates[: count - done]
+            updates = self._first_updates(count - done)
             chosen = choose(len(updates) * batch)
             self._fill(chosen, len(updates))
             if self._descend is not None:
@@ -118,6 +118,12 @@ class TapedTraining:
         self._store(count)
         loss, _ = self._loss.loss_and_gradient(outputs, labels)
         return Measured(loss, *penalties, self._loss.correct(outputs, labels))
+
+    def _first_updates(self, count: int) -> list[list[Call]]:
+        """Of so many blocks, or of all there are. Written down when first needed: a class opens hundreds of runs at once."""
+        for block in range(len(self._updates), min(count, self._tape.blocks)):
+            self._updates.append([*self._before, *self._tape.calls(block), *self._after])
+        return self._updates[:count]
 
     def _load(self, first: int) -> None:
         network, optimizer = self._network, self._optimizer

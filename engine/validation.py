@@ -83,8 +83,7 @@ def _read_choice(options: tuple[Any, ...], value: Any, pointer: str) -> Any:
         return read_value(options[0], value, pointer)
     if not isinstance(value, Mapping):
         raise SpecError(f"{_called(pointer)} must be an object with named fields.", field=pointer)
-    tag = "type" if any(field.name == "type" for field in fields(options[0])) else "name"
-    by_tag = {_default(option, tag): option for option in options}
+    tag, by_tag = _tagged(options)
     chosen = value.get(tag)
     if not isinstance(chosen, str) or chosen not in by_tag:
         raise SpecError(f"{_called(pointer)} needs a “{tag}” that is one of: {', '.join(by_tag)}.", field=f"{pointer}/{tag}")
@@ -123,8 +122,11 @@ def _hints(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)
 
 
-def _default(cls: Any, name: str) -> Any:
-    return next(field.default for field in fields(cls) if field.name == name)
+@cache
+def _tagged(options: tuple[Any, ...]) -> tuple[str, dict[Any, Any]]:
+    """The field that tells these classes apart, and the class of each of its values."""
+    tag = "type" if any(field.name == "type" for field in fields(options[0])) else "name"
+    return tag, {field.default: option for option in options for field in fields(option) if field.name == tag}
 
 
 def _called(pointer: str) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 
 from app.store.runs import StoredRun
 from app.workers.recorder import METRICS
-from engine.datasets.points import points_dataset
+from engine.arrays import Shape
+from engine.datasets.points import drawn_in
 from engine.shapes import plan
 from engine.specs import (
     TRANSACTION_COLUMNS,
     CurveSpec,
     DatasetSpec,
+    LayerSpec,
     MnistSpec,
     PlaneSpec,
     PointsSpec,
@@ -66,11 +68,18 @@ def describe(stored: StoredRun, spec: RunSpec) -> dict[str, Any]:
 @lru_cache(maxsize=SPECS_KEPT)
 def describe_spec(spec: RunSpec) -> Mapping[str, Any]:
     """The part of the Run JSON that follows from the spec alone; a class of 300 asks for the same few again and again."""
-    layers = plan(spec.network, spec.dataset.input_shape)
     return {
         **values_of(spec),
         "version": version(spec),
         "dataset": describe_dataset(spec.dataset),
+        **describe_size(spec.network, spec.dataset.input_shape),
+    }
+
+
+@lru_cache(maxsize=SPECS_KEPT)
+def describe_size(network: tuple[LayerSpec, ...], input_shape: Shape) -> Mapping[str, int]:
+    layers = plan(network, input_shape)
+    return {
         "parameters": sum(layer.parameters for layer in layers),
         "multiply_adds": sum(layer.multiply_adds for layer in layers),
     }
@@ -99,13 +108,9 @@ def describe_dataset(spec: DatasetSpec) -> dict[str, Any]:
 
 @lru_cache(maxsize=SPECS_KEPT)
 def describe_points(spec: PointsSpec) -> Mapping[str, Any]:
-    """What only the points themselves tell."""
-    dataset = points_dataset(spec)
-    return {
-        "columns": list(dataset.columns),
-        "domain": [list(range) for range in dataset.domain],
-        "digest": digest(spec),
-    }
+    """What the points are measured by, where they are drawn, and how to know that they are others."""
+    columns, domain = drawn_in(spec)
+    return {"columns": list(columns), "domain": [list(range) for range in domain], "digest": digest(spec)}
 
 
 def digest(spec: PointsSpec) -> str:

@@ -177,7 +177,7 @@ class LiveRuns:
         self._share_cores()
 
     def running_of(self, person: str) -> int:
-        return sum(held.state in RUNNING and held.owner == person for held in self._held.values())
+        return sum(held.owner == person and held.state in RUNNING for held in self._held.values())
 
     @property
     def running(self) -> int:
@@ -200,6 +200,8 @@ class LiveRuns:
         self._lone = lone
 
     def _let_go_of_some(self) -> None:
+        if len(self._held) <= self.places.taken + SPARE_CHANNELS:
+            return
         idle = [held for id, held in self._held.items() if not self._pool.is_settled(id) and self._is_unwanted(held)]
         for held in sorted(idle, key=lambda held: held.touched)[: max(0, len(idle) - SPARE_CHANNELS)]:
             del self._held[held.id]

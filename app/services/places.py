@@ -18,8 +18,9 @@ from app.errors import Busy
 from app.services.waiting import Line
 from app.settings import Limits
 from app.workers.pool import Pool
+from engine.arrays import Shape
 from engine.shapes import estimate_bytes
-from engine.specs import RunSpec
+from engine.specs import LayerSpec, RunSpec
 
 PLACE_SECONDS = 5.0
 """How long whoever wants something of a run waits for its place; the run itself goes on waiting."""
@@ -50,6 +51,7 @@ class Places:
     ) -> None:
         self._pool, self._limits, self._put_away, self._tell = pool, limits, put_away, tell
         self._taken: dict[str, Place] = {}
+        self._bytes, self._by_owner = 0, Counter[str]()  # of all that are taken; added up once, not at every create
         self._line = Line()
         self._again: asyncio.TimerHandle | None = None
         self._clearing: asyncio.Task[None] | None = None
@@ -83,13 +85,13 @@ class Places:
                 retry_after=30,
                 code="too_many_live_runs",
             )
-        ticket = self._line.draw(id, owner, memory_of(spec))
+        ticket = self._line.draw(id, owner, memory_of(spec.network, spec.dataset.input_shape, spec.batch_size))
         self._serve()
         return ticket.called
 
     def position(self, id: str) -> int:
         """Where a run that waits stands in the line; 1 is the next."""
-        return [ticket.run for ticket in self._line.in_order(self._by_owner())].index(id) + 1
+        return [ticket.run for ticket in self._line.in_order(self._by_owner)].index(id) + 1
 
     async def soon(self, id: str, owner: str, spec: RunSpec) -> None:
         """A place for one who waits for it now. Raises Busy when there is none for some seconds."""
@@ -113,23 +115,26 @@ class Places:
         """The place, or the ticket, is not needed any more."""
         self._line.leave(id)
         self._pool.forget(id)
-        self._taken.pop(id, None)
+        if (place := self._taken.pop(id, None)) is not None:
+            self._bytes -= place.size
+            self._by_owner[place.owner] -= 1
+            if not self._by_owner[place.owner]:
+                del self._by_owner[place.owner]
         if self._line and not self._closed:
             self._serve()
-
-    def _by_owner(self) -> Counter[str]:
-        return Counter(place.owner for place in self._taken.values())
 
     def _serve(self) -> None:
         """Give places to those who are next as long as there are any; else make one, or look again a little later."""
         while self._line:
-            ticket = self._line.next(self._by_owner())
+            ticket = self._line.next(self._by_owner)
             if not self._fits(ticket.size):
                 if self._clearing is None:
                     self._clearing = asyncio.create_task(self._make_room())
                 break
             self._pool.settle(ticket.run, ticket.owner)
             self._taken[ticket.run] = Place(ticket.owner, ticket.size)
+            self._bytes += ticket.size
+            self._by_owner[ticket.owner] += 1
             self._line.call(ticket, monotonic())
         if self._line and self._again is None and not self._closed:
             self._again = asyncio.get_running_loop().call_later(LINE_SECONDS, self._look_again)
@@ -137,12 +142,12 @@ class Places:
     def _look_again(self) -> None:
         self._again = None
         self._serve()
-        for position, ticket in enumerate(self._line.in_order(self._by_owner()), 1):
+        for position, ticket in enumerate(self._line.in_order(self._by_owner), 1):
             self._tell(ticket.run, position, self._line.seconds(position))
 
     def _fits(self, size: int) -> bool:
         """Whether there is a place, and memory; a run alone always fits, for its own limit was checked."""
-        memory = sum(place.size for place in self._taken.values()) + size
+        memory = self._bytes + size
         return not self._taken or (len(self._taken) < self._limits.runs_live and memory <= self._limits.memory_bytes)
 
     async def _make_room(self) -> None:
@@ -155,6 +160,6 @@ class Places:
 
 
 @lru_cache(maxsize=256)
-def memory_of(spec: RunSpec) -> int:
-    """Bytes that a run may need while it trains, by the engine's estimate, which is never too low."""
-    return estimate_bytes(spec.network, spec.dataset.input_shape, spec.batch_size)
+def memory_of(network: tuple[LayerSpec, ...], input_shape: Shape, batch_size: int) -> int:
+    """Bytes that a run may need while it trains, by the engine's estimate, which is never too low. A class has few networks."""
+    return estimate_bytes(network, input_shape, batch_size)

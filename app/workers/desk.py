@@ -157,8 +157,6 @@ class Desk:
             run.show_as_it_stood(command.stood)
         self.runs[command.run] = run
         self._send(Restored(run.id, run.snapshot()))
-        if saved is None:
-            run.save()
 
     def _import(self, command: Import) -> Any:
         state = files.read(command.body, command.filename)

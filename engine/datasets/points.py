@@ -45,6 +45,7 @@ CURVE_COLUMNS: tuple[str, ...] = ("x",)
 
 _PLANE = 6.0
 """How far the plane is drawn to each side of its centre."""
+PLANE_RANGES: tuple[Range, Range] = ((-_PLANE, _PLANE), (-_PLANE, _PLANE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,11 @@ class PointDataset:
 
         The plane is drawn whole, and so is a table that lies in it and need not be standardized; curves are from −5 to 5.
         """
+        if isinstance(self.spec, PlaneSpec):
+            return PLANE_RANGES
         reach = max(ENDS) if len(self.columns) == 1 else _PLANE
         standardized = isinstance(self.spec, TableSpec) and self.spec.standardize
-        if isinstance(self.spec, PlaneSpec) or (not standardized and np.abs(self.positions).max() <= reach):
+        if not standardized and np.abs(self.positions).max() <= reach:
             return ((-reach, reach),) * len(self.columns)
         return tuple(_with_margin(column) for column in self.positions.T)
 
@@ -185,6 +188,14 @@ def points_dataset(spec: PointsSpec) -> PointDataset:
             mean, deviation = _scale(labels[train, None])
             target_scale = float(mean[0]), float(deviation[0])
     return PointDataset(spec, columns, target, positions, labels, train, centre, spread, target_scale)
+
+
+def drawn_in(spec: PointsSpec) -> tuple[tuple[str, ...], tuple[Range, Range]]:
+    """The columns and the domain of its points, which are not made for it in the plane. Raises SpecError as `points_dataset`."""
+    if isinstance(spec, PlaneSpec):
+        return PLANE_COLUMNS, PLANE_RANGES
+    dataset = points_dataset(spec)
+    return dataset.columns, dataset.domain
 
 
 def _chosen_to_train(spec: PointsSpec, count: int) -> npt.NDArray[np.bool_]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Interval, Len, doc
@@ -151,12 +152,10 @@ class RunSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, as the API and the file formats write them."""
-        values = asdict(self)
+        values = _plain(self)
         values["network"] = [tagged(layer) for layer in self.network]
         values["optimizer"] = tagged(self.optimizer)
         values["schedule"] = tagged(self.schedule)
-        for name in ("class_weights", "parameters"):
-            values[name] = None if values[name] is None else list(values[name])
         values["dataset"] = tagged(self.dataset)
         return values
 
@@ -166,12 +165,23 @@ def tagged(spec: Any) -> dict[str, Any]:
 
     A part that it may have and has not (a spec of its own, as MNIST's group) is left out.
     """
-    values = {name: _listed(value) for name, value in asdict(spec).items() if value is not None or name not in PARTS}
+    values = {name: value for name, value in _plain(spec).items() if value is not None or name not in PARTS}
     tag = "type" if "type" in values else "name"
     return {tag: values.pop(tag), **values}
 
 
+def _plain(spec: Any) -> dict[str, Any]:
+    """Its fields as JSON has them. `dataclasses.asdict` would copy every number of a table and every weight written out."""
+    kind: Any = type(spec)
+    return {name: _listed(getattr(spec, name)) for name in _names(kind)}
+
+
+@cache
+def _names(cls: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
+
+
 def _listed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _listed(item) for name, item in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return list(value)
+    return _plain(value) if is_dataclass(value) else value

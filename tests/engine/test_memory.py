@@ -15,6 +15,7 @@ from engine.datasets.points import points_dataset
 from engine.evaluation import evaluate
 from engine.shapes import EVALUATION_CHUNK, estimate_bytes
 from engine.specs import Adam, Conv2D, Dense, MnistSpec, PlaneSpec, ReLU, RunSpec, Tanh
+from engine.taped_training import BLOCKS
 from engine.trainer import Trainer
 
 TRAINERS = 10
@@ -59,8 +60,7 @@ def grown(spec: RunSpec) -> list[int]:
     sizes = []
     for number in range(TRAINERS + 1):
         trainers.append(Trainer(spec, dataset))
-        for _ in range(3):
-            trainers[-1].step()
+        trainers[-1].advance(3 if isinstance(spec.dataset, MnistSpec) else BLOCKS)
         evaluate(trainers[-1], spec.judged)
         network = trainers[-1].network
         network.logits(np.zeros((*network.input_shape, EVALUATION_CHUNK), np.float32), chunk=EVALUATION_CHUNK)

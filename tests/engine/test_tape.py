@@ -111,7 +111,7 @@ def compare(kind: type[Tape], spec: RunSpec, seed: int, size: float) -> None:
         tape.weights[:] = network.parameters[tape.places]
         tape.inputs[block], tape.targets[block] = inputs, encoded.encode(truth)
         tape.weight_gradients.fill(np.nan)
-        for function, arguments in tape.calls[block]:
+        for function, arguments in tape.calls(block):
             function(*arguments)
         np.testing.assert_allclose(tape.outputs[block], outputs, rtol=1e-11, atol=1e-12)
         expected = network.gradients[tape.places]
@@ -132,7 +132,7 @@ def test_slopes_at_exactly_zero(activation: LayerSpec, kind: type[Tape]) -> None
     network.backward(make_loss(spec).loss_and_gradient(network.forward(inputs, training=True), labels)[1])
     tape.weights[:] = network.parameters[tape.places]
     tape.inputs[0], tape.targets[0] = inputs, encoded.encode(labels)
-    for function, arguments in tape.calls[0]:
+    for function, arguments in tape.calls(0):
         function(*arguments)
     np.testing.assert_allclose(tape.weight_gradients, network.gradients[tape.places], rtol=0, atol=1e-15)
 
@@ -147,7 +147,7 @@ def test_logits_far_apart_overflow_nothing() -> None:
         tape = Tape(network.layers, encoded, np.float32, 2, blocks=1)
         tape.weights[:] = np.linspace(-500, 500, tape.weights.size)
         tape.inputs[0], tape.targets[0] = 1, encoded.encode(np.array([0, 1]))
-        for function, arguments in tape.calls[0]:
+        for function, arguments in tape.calls(0):
             function(*arguments)
         assert np.isfinite(tape.weight_gradients).all()
 
