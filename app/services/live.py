@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from time import monotonic
 from typing import Any
 
@@ -21,7 +21,7 @@ from app.clock import utc_now
 from app.errors import Busy, Conflict, Forbidden, Internal, NoRoom, NoSuchRun, Problem, Unprocessable
 from app.services.description import SNAPSHOT, describe, describe_spec, to_store
 from app.services.held import RUNNING, Held
-from app.services.places import PLACE_SECONDS, Places
+from app.services.places import PLACE_SECONDS, InLine, Places
 from app.settings import Limits
 from app.store import checkpoints, metrics, runs
 from app.store.database import Database, DatabaseClosedError
@@ -56,6 +56,8 @@ DEATHS_IN_A_ROW = 3
 HAS_TWO_CORES = (os.cpu_count() or 1) > 1
 SPARE_CHANNELS = 50
 """Runs without a home whose points stay in memory, for those who look at them again."""
+SOON_SECONDS = 0.5
+"""Whoever may be told to wait hears so after this."""
 TOUCH_SECONDS = 600.0
 """When somebody last wanted something of a run is written down no more often than this."""
 
@@ -228,17 +230,23 @@ class LiveRuns:
 
     async def _open_soon(self, held: Held) -> None:
         """Like `open`, for one who waits for the answer; a run that has to wait for a place goes on waiting alone."""
-        opening = asyncio.create_task(self.open(held))
-        opening.add_done_callback(heard)
-        await asyncio.wait({opening}, timeout=PLACE_SECONDS)
-        if not opening.done() and self.places.is_waiting(held.id):
-            opening.cancel()
+        if await self.open_within(held, PLACE_SECONDS) is not None:
             raise Busy(
                 "All places for runs are in use, and this one waits for one. Stop or delete a run, or try again later.",
                 retry_after=30,
                 code="too_many_live_runs",
             )
+
+    async def open_within(self, held: Held, seconds: float) -> InLine | None:
+        """Like `open`; after so many seconds where it stands in the line, if it is there still: it goes on waiting alone."""
+        opening = asyncio.create_task(self.open(held))
+        opening.add_done_callback(heard)
+        await asyncio.wait({opening}, timeout=seconds)
+        if not opening.done() and (where := self.places.in_line(held.id)) is not None:
+            opening.cancel()
+            return where
         await opening
+        return None
 
     async def open(self, held: Held, *, fresh: bool = False) -> None:
         """Make sure that the run lives in a worker; several who want this at once wait for the same opening."""
@@ -253,12 +261,12 @@ class LiveRuns:
         return held.opening
 
     async def _open(self, held: Held, *, fresh: bool) -> None:
-        state = held.wish if held.state == "queued" else held.state
-        sentence = SENTENCES.get(state, held.channel.run["sentence"])
         try:
             if not self._pool.is_settled(held.id):
                 await self._take_place(held)
             run = held.channel.run
+            state = held.wish if held.state == "queued" else held.state
+            sentence = SENTENCES.get(state, run["sentence"])
             await self.command(
                 Open(
                     run=held.id,
@@ -296,7 +304,8 @@ class LiveRuns:
             if held.state == "running":
                 held.wish = "running"
                 held.channel.run["state"] = "queued"
-            self._tell_position(held.id, self.places.position(held.id), None)
+            if (where := self.places.in_line(held.id)) is not None:
+                self._tell_position(held.id, where)
             try:
                 await called
             except asyncio.CancelledError:
@@ -304,6 +313,19 @@ class LiveRuns:
         held.channel.run["waiting"] = None
         if held.state == "queued":
             held.channel.run["sentence"] = SENTENCES["queued"]
+
+    async def line_up(self, held: Held) -> bool:
+        """Whether a paused run has to wait for a place before it can train; it says so, and begins when it has one."""
+        if held.state != "paused" or self._pool.is_settled(held.id):
+            return False
+        where = await self.open_within(held, SOON_SECONDS)
+        if where is None or held.state != "paused":
+            return False
+        held.wish = "running"
+        held.channel.status({"state": "queued"})
+        self._tell_position(held.id, where)
+        self.persist(held)
+        return True
 
     def leave_line(self, held: Held, state: str) -> bool:
         """Whether the run waited for a place: then it wants none any more, and is paused or stopped."""
@@ -314,15 +336,13 @@ class LiveRuns:
         self.persist(held)
         return True
 
-    def _tell_position(self, id: str, position: int, seconds: float | None) -> None:
+    def _tell_position(self, id: str, where: InLine) -> None:
         held = self._held.get(id)
         if held is None or held.state != "queued":
             return
-        waiting = {"position": position, "seconds": None if seconds is None else rounded(seconds)}
+        waiting = asdict(where)
         if waiting != held.channel.run["waiting"]:
-            estimate = "" if seconds is None else f", in about {duration(rounded(seconds))}"
-            sentence = f"It waits for a place: number {position:,} in line{estimate}."
-            held.channel.status({"waiting": waiting, "sentence": sentence})
+            held.channel.status({"waiting": waiting, "sentence": where.sentence})
 
     async def _put_away(self, ids: Iterable[str]) -> str | None:
         idle = [held for id in ids if (held := self._held.get(id)) is not None and self._is_unwanted(held)]
@@ -514,13 +534,3 @@ def endless(spec: RunSpec) -> bool:
     """Whether a run trains until somebody stops it."""
     stop = spec.stop
     return stop.steps is None and stop.epochs is None and stop.seconds is None
-
-
-def rounded(seconds: float) -> int:
-    """As exact as such a guess can be."""
-    unit = 5 if seconds < 60 else 60
-    return max(unit, round(seconds / unit) * unit)
-
-
-def duration(seconds: int) -> str:
-    return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"

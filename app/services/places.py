@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic
@@ -35,10 +35,26 @@ class Place:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class InLine:
+    """Where a run stands in the line, 1 is the next; `seconds` is how long it may still wait, None where nothing tells."""
+
+    position: int
+    seconds: int | None
+
+    @property
+    def sentence(self) -> str:
+        if self.seconds is None:
+            estimate = ""
+        else:
+            estimate = f", in about {self.seconds} s" if self.seconds < 60 else f", in about {self.seconds // 60} min"
+        return f"It waits for a place: number {self.position:,} in line{estimate}."
+
+
 class Places:
     """`put_away` lets the run that was wanted least lately go and answers which; None when all are in use.
 
-    `tell` hears where a run stands in the line, and for how many seconds it may still wait.
+    `tell` hears where a run stands in the line.
     """
 
     def __init__(
@@ -47,7 +63,7 @@ class Places:
         limits: Limits,
         *,
         put_away: Callable[[Iterable[str]], Awaitable[str | None]],
-        tell: Callable[[str, int, float | None], None],
+        tell: Callable[[str, InLine], None],
     ) -> None:
         self._pool, self._limits, self._put_away, self._tell = pool, limits, put_away, tell
         self._taken: dict[str, Place] = {}
@@ -89,9 +105,14 @@ class Places:
         self._serve()
         return ticket.called
 
-    def position(self, id: str) -> int:
-        """Where a run that waits stands in the line; 1 is the next."""
-        return [ticket.run for ticket in self._line.in_order(self._by_owner)].index(id) + 1
+    def in_line(self, id: str) -> InLine | None:
+        """Where the run stands in the line, if it waits."""
+        return next((where for run, where in self._order() if run == id), None) if id in self._line else None
+
+    def _order(self) -> Iterator[tuple[str, InLine]]:
+        for position, ticket in enumerate(self._line.in_order(self._by_owner), 1):
+            seconds = self._line.seconds(position)
+            yield ticket.run, InLine(position, None if seconds is None else rounded(seconds))
 
     async def soon(self, id: str, owner: str, spec: RunSpec) -> None:
         """A place for one who waits for it now. Raises Busy when there is none for some seconds."""
@@ -142,8 +163,8 @@ class Places:
     def _look_again(self) -> None:
         self._again = None
         self._serve()
-        for position, ticket in enumerate(self._line.in_order(self._by_owner), 1):
-            self._tell(ticket.run, position, self._line.seconds(position))
+        for run, where in self._order():
+            self._tell(run, where)
 
     def _fits(self, size: int) -> bool:
         """Whether there is a place, and memory; a run alone always fits, for its own limit was checked."""
@@ -157,6 +178,12 @@ class Places:
             self._clearing = None
         if gone is not None:
             self.leave(gone)
+
+
+def rounded(seconds: float) -> int:
+    """As exact as such a guess can be."""
+    unit = 5 if seconds < 60 else 60
+    return max(unit, round(seconds / unit) * unit)
 
 
 @lru_cache(maxsize=256)

@@ -269,7 +269,8 @@ class Runs(LookingAtRuns):
                 held.channel.change({"updates_per_second": pace})  # no part of the spec, and a control of every tab
         elif changes.state is not None:  # to pause waits for nothing
             check_version(held, expected)
-            if changes.state == "running" or not self._live.leave_line(held, changes.state):
+            goes = changes.state == "running"
+            if not (await self._live.line_up(held) if goes else self._live.leave_line(held, changes.state)):
                 await self._live.ask(held, Change(run=id, values=values, state=changes.state))
         return dict(held.channel.run)
 

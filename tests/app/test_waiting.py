@@ -93,6 +93,24 @@ def test_a_run_without_a_place_waits_in_line_and_says_where(tmp_path: Path) -> N
     asyncio.run(scenario())
 
 
+def test_a_paused_run_that_is_to_train_waits_in_line_and_says_so(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, runs_live=1) as runs:
+            first = (await runs.create(of_points()))["id"]
+            second = (await runs.create(of_points()))["id"]
+            for _ in range(2):
+                paused = await runs.change(second, RunChanges(state="paused"))
+                assert (paused["state"], paused["waiting"]) == ("paused", None)
+                waits = await runs.change(second, RunChanges(state="running"))
+                assert (waits["state"], waits["waiting"]) == ("queued", {"position": 1, "seconds": None})
+                assert waits["sentence"] == "It waits for a place: number 1 in line."
+            await runs.delete(first)
+            run = await until(runs, second, lambda run: run["state"] == "running")
+            assert (run["sentence"], run["waiting"]) == ("Training.", None)
+
+    asyncio.run(scenario())
+
+
 def test_exactly_as_many_are_taken_in_as_there_are_places(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with service(tmp_path, runs_live=5, runs_waiting=7) as runs:
