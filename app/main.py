@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from app import __version__, problems
 from app.answers import FieldProblem, ProblemAnswer
 from app.doorman import Doorman
-from app.requests import Heads, Stopping
+from app.requests import Heads, Stopping, Turnstile
 from app.routes import docs, joining, labs, lecturer, miniatures, network, one_weight, pages, plane, stream, verify
 from app.routes import runs as run_pages
 from app.routes.api import catalogue, classroom, drawings, points, predictions, reports, runs
@@ -44,13 +44,13 @@ Images are row-major, 0 for background and 1 for ink; times are UTC; ids are opa
 
 
 class Nabla(FastAPI):
-    """The guard stands outside the whole stack, even of the handler for unexpected errors."""
+    """The guard stands outside the whole stack, even of the handler for unexpected errors; a turnstile before it."""
 
     def build_middleware_stack(self) -> ASGIApp:
         settings: Settings = self.state.settings
         bodies = Bodies(super().build_middleware_stack(), settings.limits)
         inner: ASGIApp = Stopping(Heads(bodies), self.state.streams)
-        return Guard(Doorman(inner, self.state) if settings.class_mode else inner, settings)
+        return Turnstile(Guard(Doorman(inner, self.state) if settings.class_mode else inner, settings))
 
     def openapi(self) -> dict[str, Any]:
         """FastAPI's document with our problems in the place of its own validation errors."""

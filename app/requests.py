@@ -1,12 +1,29 @@
-"""What is done with a request before any route sees it: none is taken once the server stops, and HEAD is answered as GET."""
+"""What is done with a request before any route sees it.
+
+Of a crowd only some are begun at a time, none is taken once the server stops, and HEAD is answered as GET.
+"""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.crowd import Crowd
 from app.errors import Busy
 from app.problems import answer
 from app.routes.stream import Streams
+
+
+class Turnstile:
+    """Lets in some requests at a time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._crowd = Crowd()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._crowd.turn()
+        await self.app(scope, receive, send)
 
 
 class Stopping:

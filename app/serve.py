@@ -7,6 +7,7 @@ the streams and only then lets uvicorn wait; a second one ends the process at on
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -117,6 +118,9 @@ def warm_up(app: Nabla) -> None:
             environment.get_template(name)
         build_id()
         app.openapi()  # which goes through all routes
+    # What is there now stays to the end. To look through it for garbage again and again would hold up everybody for a tenth
+    # of a second each time, with hundreds of runs.
+    gc.freeze()
 
 
 class Server(uvicorn.Server):

@@ -46,14 +46,11 @@ class Held:
     opening: asyncio.Task[None] | None = None
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     watches: dict[str, HeldWatch] = field(default_factory=dict)
+    id: str = field(init=False)
+    owner: str = field(init=False)
 
-    @property
-    def id(self) -> str:
-        return str(self.channel.run["id"])
-
-    @property
-    def owner(self) -> str:
-        return str(self.channel.run["owner"])
+    def __post_init__(self) -> None:
+        self.id, self.owner = str(self.channel.run["id"]), str(self.channel.run["owner"])  # they never change
 
     @property
     def state(self) -> str:

@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -187,7 +188,7 @@ class LiveRuns:
 
     def _share_cores(self) -> None:
         """The only run that trains may have the second core, if its spec says so; it gives it back when another begins."""
-        training = [held for held in self._held.values() if held.state in RUNNING]
+        training = list(islice((held for held in self._held.values() if held.state in RUNNING), 2))
         lone = training[0] if len(training) == 1 and training[0].state == "running" else None
         if lone is not None and (lone.spec.cores < 2 or not HAS_TWO_CORES):
             lone = None
@@ -202,7 +203,8 @@ class LiveRuns:
         self._lone = lone
 
     def _let_go_of_some(self) -> None:
-        if len(self._held) <= self.places.taken + SPARE_CHANNELS:
+        """Of those that neither have a place nor wait for one."""
+        if len(self._held) <= self.places.taken + self.places.waiting + SPARE_CHANNELS:
             return
         idle = [held for id, held in self._held.items() if not self._pool.is_settled(id) and self._is_unwanted(held)]
         for held in sorted(idle, key=lambda held: held.touched)[: max(0, len(idle) - SPARE_CHANNELS)]:
@@ -239,6 +241,8 @@ class LiveRuns:
 
     async def open_within(self, held: Held, seconds: float) -> InLine | None:
         """Like `open`; after so many seconds where it stands in the line, if it is there still: it goes on waiting alone."""
+        if self._pool.is_settled(held.id) and held.opening is None:
+            return None
         opening = asyncio.create_task(self.open(held))
         opening.add_done_callback(heard)
         await asyncio.wait({opening}, timeout=seconds)
@@ -342,7 +346,7 @@ class LiveRuns:
             return
         waiting = asdict(where)
         if waiting != held.channel.run["waiting"]:
-            held.channel.status({"waiting": waiting, "sentence": where.sentence})
+            held.channel.status({"waiting": waiting, "sentence": f"It waits for a place: {where.words}."})
 
     async def _put_away(self, ids: Iterable[str]) -> str | None:
         idle = [held for id in ids if (held := self._held.get(id)) is not None and self._is_unwanted(held)]

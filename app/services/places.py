@@ -43,12 +43,12 @@ class InLine:
     seconds: int | None
 
     @property
-    def sentence(self) -> str:
+    def words(self) -> str:
         if self.seconds is None:
             estimate = ""
         else:
             estimate = f", in about {self.seconds} s" if self.seconds < 60 else f", in about {self.seconds // 60} min"
-        return f"It waits for a place: number {self.position:,} in line{estimate}."
+        return f"number {self.position:,} in line{estimate}"
 
 
 class Places:
@@ -71,6 +71,7 @@ class Places:
         self._line = Line()
         self._again: asyncio.TimerHandle | None = None
         self._clearing: asyncio.Task[None] | None = None
+        self._all_in_use = False
         self._closed = False
 
     def close(self) -> None:
@@ -149,7 +150,7 @@ class Places:
         while self._line:
             ticket = self._line.next(self._by_owner)
             if not self._fits(ticket.size):
-                if self._clearing is None:
+                if self._clearing is None and not self._all_in_use:
                     self._clearing = asyncio.create_task(self._make_room())
                 break
             self._pool.settle(ticket.run, ticket.owner)
@@ -161,7 +162,7 @@ class Places:
             self._again = asyncio.get_running_loop().call_later(LINE_SECONDS, self._look_again)
 
     def _look_again(self) -> None:
-        self._again = None
+        self._again, self._all_in_use = None, False
         self._serve()
         for run, where in self._order():
             self._tell(run, where)
@@ -176,6 +177,7 @@ class Places:
             gone = await self._put_away(list(self._taken))
         finally:
             self._clearing = None
+        self._all_in_use = gone is None  # whoever comes next need not look through all of them again
         if gone is not None:
             self.leave(gone)
 

@@ -7,21 +7,23 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Literal, TypeAlias
 
 from app import __version__
 from app.asking import LOCAL, asking
 from app.channel import Channel, subscribe_together
 from app.clock import utc_now
+from app.crowd import Crowd
 from app.errors import BadRequest, Busy, Overtaken, Problem, Unprocessable
 from app.names import check_names
 from app.services.changes import RunChanges, Unchanged
 from app.services.description import describe, nothing_yet, values_of
 from app.services.held import Held
 from app.services.keeping import Keeping, check_disk
-from app.services.live import LiveRuns
+from app.services.live import SOON_SECONDS, LiveRuns
 from app.services.looking import Json, LookingAtRuns
+from app.services.places import InLine
 from app.services.watching import Watching
 from app.settings import Settings
 from app.store import runs as rows
@@ -67,6 +69,7 @@ class Runs(LookingAtRuns):
         self.keeping = Keeping(store, settings.limits, is_unwanted=self._live.is_unwanted, remove=self._thin_out)
         self.ending = asyncio.Event()
         """Set when every stream is to end."""
+        self._stored, self._answered = Crowd(), Crowd()
         self._keys: dict[str, asyncio.Lock] = {}
         self._first_visits: dict[str, asyncio.Lock] = {}
 
@@ -141,6 +144,7 @@ class Runs(LookingAtRuns):
         held = await self._make(spec, state, key, digest, kind, named)
         opening = self._live.begin(held)
         done, _ = await asyncio.wait({opening}, timeout=CREATE_SECONDS)
+        await self._answered.turn()
         if done and (error := opening.exception()) is not None and not isinstance(error, Busy):
             await self._remove(held)
             raise error
@@ -178,6 +182,7 @@ class Runs(LookingAtRuns):
             self._live.places.leave(id)
             self.keeping.give_back()
             raise
+        await self._stored.turn()
         return self._live.keep(held)
 
     async def _thin_out(self, id: str) -> None:
@@ -245,6 +250,12 @@ class Runs(LookingAtRuns):
         self._live.drop(held)
         self.keeping.give_back()
         await self.store.call(rows.delete, id)
+
+    async def seat(self, ids: Iterable[str]) -> InLine | None:
+        """Opens some of one's own runs; where the last of them stands in the line, if not all have a place soon."""
+        mine = [await self._live.find_own(id) for id in ids]
+        found = await asyncio.gather(*(self._live.open_within(held, SOON_SECONDS) for held in mine))
+        return max(filter(None, found), key=lambda where: where.position, default=None)
 
     # ---- Commands ----------------------------------------------------------------------------------------------------------
 
