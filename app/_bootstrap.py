@@ -1,7 +1,7 @@
 """Sets a fresh clone up and goes on inside it: own .venv, dependencies, front-end packages, MNIST.
 
 Standard library only, and syntax that an old Python can read, so that it can say what is missing.
-Everything is done once per content of pyproject.toml; later starts only compare a stamp and need no network.
+Everything is done once per content of pyproject.toml and of the locks; later starts only compare a stamp and need no network.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "nabla.json"
+LOCKS = ROOT / "app/locks"
 
 
 def ensure(module: str, extras: Sequence[str] = ()) -> None:
@@ -51,8 +52,14 @@ def installed_here() -> bool:
 
 def wanted(extras: Sequence[str]) -> dict[str, object]:
     """What the stamp of an environment in order says."""
-    pins = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    files = [ROOT / "pyproject.toml", lock([]), lock(["test"])]
+    pins = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     return {"pins": pins, "place": str(ROOT), "python": list(sys.version_info[:2]), "extras": sorted(extras)}
+
+
+def lock(extras: Sequence[str]) -> Path:
+    """What every package has to be, to the last bit. Only what is gigabytes large comes by its version alone."""
+    return LOCKS / ("test.txt" if "test" in extras else "run.txt")
 
 
 def stamped() -> dict[str, Any]:
@@ -74,8 +81,6 @@ def is_current(extras: Sequence[str]) -> bool:
 
 
 def set_up(extras: Sequence[str]) -> None:
-    import tomllib
-
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         sys.exit("Python's venv module is missing. On Debian or Ubuntu: sudo apt install python3-venv. Then start again.")
     print(f"Setting Nabla up in {ROOT} (once; about a minute)", flush=True)
@@ -83,12 +88,11 @@ def set_up(extras: Sequence[str]) -> None:
     # A moved clone or another Python needs a new environment; new pins only need another install.
     if Path(sys.prefix).resolve() != VENV.resolve() and any(stamp.get(key) != want[key] for key in ("place", "python")):
         run([sys.executable, "-m", "venv", "--clear", str(VENV)], "A virtual environment could not be made")
-    print("Tools that build it", flush=True)
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
-    pip(*build)
+    print("Python packages{}".format(" and what the tests need" if extras else ""), flush=True)
+    pip("--require-hashes", "--no-deps", "--requirement", str(lock(extras)))
     print("htmx, uPlot and the 70,000 digits of MNIST", flush=True)
     run([str(PYTHON), "-m", "app._vendor"], "The front-end packages and MNIST could not be fetched. Connect to the network and start again")
-    print("Python packages{}".format(" and what the tests need" if extras else ""), flush=True)
+    print("Nabla itself", flush=True)
     pip("--no-build-isolation", "--editable", "{}{}".format(ROOT, "[{}]".format(",".join(extras)) if extras else ""))
     STAMP.write_text(json.dumps(want), "utf-8")
     print("Done.", flush=True)

@@ -27,10 +27,67 @@ def test_every_package_is_pinned_exactly() -> None:
         assert vendored["integrity"].startswith("sha512-")
 
 
+def split(pin: str) -> tuple[str, str]:
+    name, version = re.sub(r"\[.*\]", "", pin).split("==")
+    return name, version
+
+
 def test_what_is_installed_is_what_is_pinned() -> None:
     for pin in PROJECT["project"]["dependencies"]:
-        name, version = re.sub(r"\[.*\]", "", pin).split("==")
+        name, version = split(pin)
         assert importlib.metadata.version(name) == version
+
+
+def locked(name: str) -> dict[str, dict[str, list[str]]]:
+    """For each package of a lock its versions (another Python may want another), and the hashes of each."""
+    found: dict[str, dict[str, list[str]]] = {}
+    text = (ROOT / "app/locks" / name).read_text("utf-8").replace("\\\n", "")
+    for line in text.splitlines():
+        if entry := re.fullmatch(r"([a-z0-9-]+)==([0-9][0-9.a-z]*)( ;[^-]*)?((?:\s+--hash=sha256:[0-9a-f]{64})+)\s*", line):
+            package, version, _, hashes = entry.groups()
+            found.setdefault(package, {})[version] = hashes.split()
+        else:
+            assert line.startswith("#"), line
+    return found
+
+
+@pytest.mark.parametrize("name", ["run.txt", "test.txt"])
+def test_every_package_of_an_install_is_locked_by_its_hashes(name: str) -> None:
+    lock = locked(name)
+    pins = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
+    if name == "test.txt":
+        pins += PROJECT["project"]["optional-dependencies"]["test"]
+    for package, version in map(split, pins):
+        assert list(lock[package.lower().replace("_", "-")]) == [version], f"{package}: make app/locks/{name} anew"
+
+
+def test_what_the_program_runs_on_is_the_same_where_it_is_tested() -> None:
+    run, test = locked("run.txt"), locked("test.txt")
+    assert {package: test[package] for package in run} == run
+
+
+def test_the_whole_environment_is_what_is_locked() -> None:
+    """Nothing came along that no lock names, whatever the packages themselves ask for."""
+    lock = locked("test.txt")
+    for package in lock:
+        try:
+            version = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # of another system
+        assert version in lock[package], package
+
+
+def test_a_package_with_another_content_is_not_installed(tmp_path: Path) -> None:
+    """Its own folder stands for the index; what is there has the name and the version that are locked."""
+    wheel = tmp_path / "annotated_doc-0.0.7-py3-none-any.whl"
+    wheel.write_bytes(b"PK\x05\x06" + bytes(18))  # an empty archive
+    lock = tmp_path / "lock.txt"
+    lock.write_text("annotated-doc==0.0.7 --hash=sha256:" + 64 * "0", "utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--no-index", "--find-links", str(tmp_path), "--no-deps", "-d", str(tmp_path / "to")]
+    told = subprocess.run([*command, "--require-hashes", "-r", str(lock)], capture_output=True, text=True, check=False)
+    assert told.returncode != 0
+    assert "HASHES" in told.stderr
+    assert not (tmp_path / "to").exists() or not list((tmp_path / "to").iterdir())
 
 
 def test_the_version_tells_what_it_runs_on() -> None:
