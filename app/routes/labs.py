@@ -23,7 +23,7 @@ from app.labs.settings import read
 from app.prose import formula, prose, words
 from app.routes.lab_controls import Controls, several
 from app.routes.visitor import KnownVisitor, Visitor, known_visitor, new_visitor, remember
-from app.services.labs import COMMANDS, Command, Visit, address
+from app.services.labs import COMMANDS, Command, Visit, Wait, address
 from app.store.solved import Solved
 from app.templating import environment, render
 
@@ -99,7 +99,7 @@ async def change(name: str, request: Request, labs: LabsService) -> HTMLResponse
     if texts.get("command") == "forget":
         await labs.forget(visitor, lab)
     settings, errors = read(lab.settings, texts)
-    visit = await labs.visit(
+    found = await labs.visit(
         lab,
         settings,
         ids=run_ids(texts.get("runs", "")),
@@ -108,7 +108,11 @@ async def change(name: str, request: Request, labs: LabsService) -> HTMLResponse
         count=count_of(texts),
         at=texts.get("at", ""),
     )
-    context = page(lab, settings, errors, visit, await labs.solved(visitor))
+    solved = await labs.solved(visitor)
+    if isinstance(found, Wait):
+        context = page(lab, settings, errors, None, solved, at=texts.get("at", "")) | {"wait": found.where.words, "ids": ids_text(found.ids)}
+    else:
+        context = page(lab, settings, errors, found, solved)
     answer = render(f"labs/{lab.name}.html", context | {"present": False, "fragment": True})
     if known_visitor(request) is None:
         remember(answer, visitor)
@@ -145,6 +149,11 @@ def run_ids(text: str) -> dict[str, str]:
     }
 
 
+def ids_text(ids: Mapping[str, str]) -> str:
+    """What `run_ids` reads."""
+    return ",".join(f"{run}:{id}" for run, id in ids.items())
+
+
 def page(
     lab: Lab,
     settings: Any,
@@ -167,7 +176,8 @@ def page(
         "s": settings,
         "f": visit.figures if visit else None,
         "runs": runs,
-        "ids": ",".join(f"{run}:{id}" for run, id in visit.ids.items()) if visit else "",
+        "ids": ids_text(visit.ids) if visit else "",
+        "wait": "",
         "c": Controls(settings, errors),
         "figures_json": json.dumps(visit.figures, allow_nan=False, separators=(",", ":")) if visit else "",
         "watch_json": json.dumps(dict(lab.watch)),

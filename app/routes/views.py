@@ -11,6 +11,7 @@ from fastapi import Request
 
 from app.asking import LECTURER, asking
 from app.services.people import People
+from app.services.places import InLine
 from app.templating import environment
 from app.workers.states import ACCIDENTS, MAY_BECOME, STEPPABLE
 
@@ -52,9 +53,9 @@ def command_states(run: Mapping[str, Any]) -> Commands:
     mine = is_mine(run)
     theirs = "" if mine else "You can look at this run; only its owner can steer it."
     return Commands(
-        word=state_word(run),
+        word=WORDS[state],
         next_state=next_state,
-        toggle_reason=theirs or ("" if state in MAY_BECOME[next_state] else _reason(state)),
+        toggle_reason=theirs or ("" if state in MAY_BECOME[next_state] or run["waiting"] else _reason(state)),
         step_reason=theirs or ("" if state in STEPPABLE else _reason(state)),
         reset_reason=theirs or (_reason(state) if state == "queued" else ""),
         # A tenth is the usual cure, and one digit is as exact as such a guess can be.
@@ -101,6 +102,10 @@ def state_word(run: Mapping[str, Any]) -> str:
     return f"{word} · number {waiting['position']:,}{about}"
 
 
+def in_line(waiting: Mapping[str, Any]) -> str:
+    return InLine(**waiting).words
+
+
 def page_address(run: Mapping[str, Any]) -> str:
     """The page that shows such a run."""
     dataset = run["dataset"]
@@ -117,7 +122,7 @@ def moment(iso: str) -> str:
 
 
 environment.globals["mine"] = is_mine
-environment.filters.update(state_word=state_word, moment=moment, page_address=page_address)
+environment.filters.update(state_word=state_word, in_line=in_line, moment=moment, page_address=page_address)
 
 
 # ---- The confusion matrix ---------------------------------------------------------------------------------------------------

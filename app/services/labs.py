@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from app.clock import utc_now
-from app.errors import Conflict, NotFound, Unprocessable
+from app.errors import Conflict, NotFound, Problem, Unprocessable
 from app.labs.lesson import LONGEST_PATH, Json, Lab, RunState, Verdict
 from app.labs.settings import query
 from app.services.changes import RunChanges
+from app.services.places import InLine
 from app.services.runs import Runs
 from app.store import solved as rows
 from app.store.database import Database
@@ -51,6 +52,14 @@ class Visit:
         return address(self.lab, self.settings, self.at if any(run.step for run in self.runs.values()) else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A lab whose runs are made, but have no places yet; `where` is the last of them in the line."""
+
+    ids: Mapping[str, str]
+    where: InLine
+
+
 class Labs:
     """Between the lessons, the runs and the store."""
 
@@ -69,9 +78,18 @@ class Labs:
         command: Command = "look",
         count: int = 1,
         at: str = "",
-    ) -> Visit:
-        """Carry out the command and say how the lab stands then. Runs that the page does not have yet are made."""
-        ids = await self.equip(lab, settings, ids, command=command, at=at)
+    ) -> Visit | Wait:
+        """Carry out the command and say how the lab stands then. Runs that the page does not have yet are made.
+
+        While they wait for places nothing is carried out: whoever asks again with the ids of `Wait` loses nothing.
+        """
+        wanted = await specs_of(lab, settings)
+        steps = at_numbers(at, len(wanted)) if command == "open" and at else [None] * len(wanted)
+        ids = await self._have(wanted, ids, command)
+        if (where := await self._runs.seat(ids.values())) is not None:
+            return Wait(ids, where)
+        for (name, spec), updates in zip(wanted.items(), steps, strict=True):
+            await self._equip(lab, spec, ids[name], command, updates)
         await asyncio.gather(*(self._command(id, command, count) for id in ids.values()))
         runs = await self.look(lab, settings, ids)
         figures = await self.figures(lab, settings, runs)
@@ -110,47 +128,51 @@ class Labs:
 
     # ---- Runs ----------------------------------------------------------------------------------------------------------------
 
-    async def equip(
-        self, lab: Lab, settings: Any, ids: Mapping[str, str], *, command: Command, at: str
-    ) -> dict[str, str]:
-        """Every run of the lab with the spec that the settings want; one whose spec is another begins again with it."""
-        wanted = await specs_of(lab, settings)
-        steps = at_numbers(at, len(wanted)) if command == "open" and at else None
-        return {
-            name: await self._equip(lab, spec, ids.get(name), command, None if steps is None else steps[place])
-            for place, (name, spec) in enumerate(wanted.items())
-        }
+    async def _have(self, wanted: Mapping[str, RunSpec], ids: Mapping[str, str], command: Command) -> dict[str, str]:
+        """A run for each that is wanted: the page's own, or a new one that stands at its beginning; all of them or none."""
+        found, made = dict[str, str](), list[str]()
+        try:
+            for name, spec in wanted.items():
+                id = ids.get(name)
+                # A tab that was duplicated gets others: two that steer one run would set it back in turns.
+                if id is None or await self._find(id) is None or (command == "open" and self._runs.is_followed(id)):
+                    id = str((await self._runs.create(spec, state="paused", kind="lab"))["id"])
+                    made.append(id)
+                    self._remember(id, spec)
+                found[name] = id
+        except Problem:
+            for id in made:
+                await self._runs.delete(id)
+            raise
+        return found
 
-    async def _equip(self, lab: Lab, spec: RunSpec, id: str | None, command: Command, steps: int | None) -> str:
-        run = None if id is None else await self._find(id)
-        if command == "open" and id is not None and self._runs.is_followed(id):
-            run = None  # a tab was duplicated: two that steer one run would set it back in turns
-        if run is None or id is None:
-            run = await self._runs.create(spec, state="paused", kind="lab")
-            id = str(run["id"])
-            if lab.speed is not None:
-                await self._runs.change(id, RunChanges(updates_per_second=lab.speed))
-            goes_on = lab.plays and command == "open"
-        else:
-            same = await self._is_of(id, spec)
-            if same and run["state"] != "running" and run["step"] == steps:
-                return id  # the page was loaded again
-            if steps is None and same:
-                if command == "open" and lab.plays and run["state"] == "paused":  # because nobody followed it
-                    await self._runs.change(id, RunChanges(state="running"))
-                return id
-            goes_on = run["state"] == "running" or (lab.plays and (command == "open" or run["state"] in ENDED))
-            if steps is not None and run["state"] == "running":
-                await self._runs.change(id, RunChanges(state="paused"))
+    async def _equip(self, lab: Lab, spec: RunSpec, id: str, command: Command, steps: int | None) -> None:
+        """A run with the spec that the settings want; one whose spec is another begins again with it."""
+        run = await self._runs.get(id)
+        if run["updates_per_second"] != lab.speed:
+            await self._runs.change(id, RunChanges(updates_per_second=lab.speed))
+        same = await self._is_of(id, spec)
+        if same and run["state"] != "running" and run["step"] == steps:
+            return  # the page was loaded again
+        if steps is None and same:
+            if command == "open" and lab.plays and run["state"] == "paused":  # new, or nobody followed it
+                await self._runs.change(id, RunChanges(state="running"))
+            return
+        goes_on = run["state"] == "running" or (lab.plays and (command == "open" or run["state"] in ENDED))
+        if steps is not None and run["state"] == "running":
+            await self._runs.change(id, RunChanges(state="paused"))
+        if not same or run["step"]:
             await self._runs.respec(id, spec, keep="nothing")
-        if len(self._asked) > MOST_ASKED:
-            self._asked.clear()
-        self._asked[id] = spec
+            self._remember(id, spec)
         if steps is not None:
             await self.walk(id, steps)
         elif goes_on:
             await self._runs.change(id, RunChanges(state="running"))
-        return id
+
+    def _remember(self, id: str, spec: RunSpec) -> None:
+        if len(self._asked) > MOST_ASKED:
+            self._asked.clear()
+        self._asked[id] = spec
 
     async def _is_of(self, id: str, spec: RunSpec) -> bool:
         """Whether a run is what is wanted; of one that an earlier server made it is not known where it was to end."""

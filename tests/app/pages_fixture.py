@@ -24,6 +24,7 @@ def run_document(spec: RunSpec | None = None, **changes: Any) -> dict[str, Any]:
         "id": RUN_ID,
         "state": "running",
         "sentence": "Training.",
+        "waiting": None,
         "step": 3720,
         "examples": 74_400,
         "epoch": 1.38,

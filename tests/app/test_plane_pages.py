@@ -53,6 +53,7 @@ class FakeRuns:
             "id": RUN_ID,
             "state": "running",
             "sentence": "Training.",
+            "waiting": None,
             "step": 120,
             "created": "2026-11-22T14:05:09Z",
             "epoch": 4.8,

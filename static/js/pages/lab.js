@@ -22,6 +22,7 @@ const LOOK_EVERY = 1000; // ms between two looks at runs that train
 const REST = 10; // times as long as an answer took the page waits at least: a server with a whole class on it answers slower
 const MORE_EVERY = 100; // ms between two that tell more and more
 const LATER = [429, 503]; // statuses by which it asks for patience
+const IN_LINE = 1500; // ms between two questions whether the runs have places by now
 
 const place = /** @type {HTMLElement} */ (document.getElementById("stream"));
 const { lab = "", elements = "", watch: wanted = "{}" } = document.body.dataset;
@@ -80,9 +81,10 @@ async function pump() {
     await window.htmx?.ajax("POST", `/labs/${lab}`, { source: sender, target: form(), swap: "outerMorph", values: { command: "look", ...fields(), ...command } });
     took = performance.now() - looked;
     if (!away) failed = 0;
-    else {
-      waiting.unshift(command);
-      await new Promise(done => setTimeout(done, pause(failed++)));
+    const inLine = form().dataset.wait === "1";
+    if (away || inLine) {
+      waiting.unshift(inLine ? { ...command, runs: form().dataset.runs ?? "" } : command);
+      await new Promise(done => setTimeout(done, away ? pause(failed++) : IN_LINE));
       continue;
     }
     // A link whose updates cannot be done says why in #problems; the lab itself opens as if it had named none.
@@ -144,9 +146,10 @@ function told(control) {
 document.addEventListener("htmx:after:swap", event => {
   const { target } = /** @type {CustomEvent} */ (event).detail.ctx;
   if (target?.id !== "lab" && target !== form()) return;
-  const { runs: ids = "", address = location.pathname, link: whole = address } = form().dataset;
-  if (ids) follow(ids);
-  if (followed !== ids) { reopen(whole); return; }
+  const { runs: ids = "", address = location.pathname, link: whole = address, wait } = form().dataset;
+  if (ids) keep(ids);
+  if (ids && wait !== "1") follow(ids);
+  if (followed !== ids && (followed || wait !== "1")) { reopen(whole); return; }
   stood = whole;
   if (!dirty) settle(); // what was typed meanwhile is sent next
   const present = document.documentElement.hasAttribute("data-present");
@@ -219,10 +222,13 @@ function give(element, run, frame) {
   else if (run === runOf(element)) element.show?.(frame);
 }
 
-/** @param {string} ids name:id pairs with commas */
-function follow(ids) {
-  if (ids === followed) return;
+/** @param {string} ids name:id pairs with commas, which the page brings along when it is loaded again */
+function keep(ids) {
   try { sessionStorage.setItem(STORE, ids); } catch { /* no storage: runs of its own for each visit */ }
+}
+
+/** @param {string} ids */
+function follow(ids) {
   if (followed) return;
   followed = ids;
   const names = new Map(ids.split(",").map(pair => /** @type {[string, string]} */ (pair.split(":").reverse())));

@@ -12,16 +12,16 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from app.errors import Conflict, NotFound, Unprocessable
+from app.errors import Busy, Conflict, NotFound, Unprocessable
 from app.labs.lesson import Json, Runs
 from app.labs.settings import query, read, texts
 from app.prose import formula, prose
-from app.services.labs import Labs, at_numbers
+from app.services.labs import Labs, Visit, Wait, at_numbers
 from app.services.runs import Runs as RunsService
 from app.store import runs as rows
 from engine.specs import RunSpec, StopSpec
 from tests.app.labs.example import Settings, lab, long_figures, look_in_parts
-from tests.app.small_runs import service, until
+from tests.app.small_runs import of_points, service, until
 
 EXAMPLE = lab(plays=False)
 VISITOR = "a" * 32
@@ -36,8 +36,8 @@ def with_labs(tmp_path: Path, scenario: Callable[[Labs, RunsService], Coroutine[
 
 
 @asynccontextmanager
-async def serving(tmp_path: Path) -> AsyncIterator[tuple[Labs, RunsService]]:
-    async with service(tmp_path) as runs:
+async def serving(tmp_path: Path, **limits: int) -> AsyncIterator[tuple[Labs, RunsService]]:
+    async with service(tmp_path, **limits) as runs:
         yield Labs(runs, runs.store), runs
 
 
@@ -130,6 +130,39 @@ def test_a_page_that_is_loaded_again_finds_its_runs_as_they_are(tmp_path: Path) 
         assert now[1] > generations[1], "this one was to be elsewhere"
 
     with_labs(tmp_path, scenario)
+
+
+def test_a_lab_whose_runs_have_no_places_waits_in_line_with_them(tmp_path: Path) -> None:
+    """However often it is asked for: nothing is carried out before, and then all of it."""
+
+    async def scenario() -> None:
+        async with serving(tmp_path, runs_live=2) as (labs, runs):
+            others = [(await runs.create(of_points(stop=StopSpec())))["id"] for _ in range(2)]
+            first = await labs.visit(EXAMPLE, Settings(), ids={}, visitor=VISITOR, command="open", at="3.4")
+            assert isinstance(first, Wait)
+            assert (list(first.ids), first.where.words) == (["all", "some"], "number 2 in line")
+            assert await labs.visit(EXAMPLE, Settings(), ids=first.ids, visitor=VISITOR, command="open", at="3.4") == first
+            for id in others:
+                await runs.delete(id)
+            visit = await labs.visit(EXAMPLE, Settings(), ids=first.ids, visitor=VISITOR, command="open", at="3.4")
+            assert isinstance(visit, Visit)
+            assert (visit.ids, visit.at) == (first.ids, "3.4")
+
+    asyncio.run(scenario())
+
+
+def test_a_lab_that_gets_only_some_of_its_runs_keeps_none(tmp_path: Path) -> None:
+    """It is asked for again and again: what it left behind would fill the line."""
+
+    async def scenario() -> None:
+        async with serving(tmp_path, runs_live=1, runs_waiting=1) as (labs, runs):
+            other = (await runs.create(of_points(stop=StopSpec())))["id"]
+            with pytest.raises(Busy, match="1 more wait"):
+                await labs.visit(EXAMPLE, Settings(), ids={}, visitor=VISITOR, command="open")
+            assert runs.stored == 1
+            await runs.delete(other)
+
+    asyncio.run(scenario())
 
 
 def test_what_takes_several_looks_is_asked_for_again(tmp_path: Path) -> None:
