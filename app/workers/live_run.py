@@ -310,10 +310,13 @@ class LiveRun:
             saved = self.saves.read()
         except (FormatError, OSError):
             return  # the weights of before this update are still numbers
+        spec = self.trainer.spec
         if saved is not None:
-            spec = self.trainer.spec
             self.go_to(*saved)
             self.adopt(spec)
+        else:  # weights that are nearly infinite are nothing to go on with
+            self.trainer.reset()
+            self.recorder = new_recorder(self.trainer)
 
     def go_to(self, state: TrainerState, recorder: dict[str, Any] | None) -> None:
         self.trainer.restore(carried_over(state, self.trainer))

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import pytest
 
+from app.services.changes import RunChanges
 from app.services.runs import Runs
 from app.wire.points import COLUMNS
 from app.workers.messages import (
@@ -115,6 +116,25 @@ def test_on_every_dataset_a_run_that_diverges_says_so_in_finite_numbers(tmp_path
                     await followed(runs, id, lambda kind, _: kind == "frame")
                 text = json.dumps([await runs.get(id), await runs.metrics(id)], allow_nan=False)
                 json.loads(text, parse_constant=refuse)
+
+    asyncio.run(scenario())
+
+
+def test_a_run_that_diverges_at_once_trains_on_from_its_beginning_at_a_lower_rate(tmp_path: Path) -> None:
+    """Before it was ever saved: weights that are nearly infinite are nothing to go on with."""
+
+    async def scenario() -> None:
+        async with service(tmp_path) as runs:
+            id = (await runs.create(hopeless(PlaneSpec(points=60))))["id"]
+            await followed(runs, id, stands_still)
+            layer = await runs.layer(id, 0, {"weights"}, None)
+            assert layer["step"] == 0
+            stop = StopSpec(steps=500)
+            await runs.change(id, RunChanges(state="running", learning_rate=0.01, stop=stop))
+            told = await followed(runs, id, lambda _, data: stands_still(_, data) and data["state"] != "diverged")
+            assert (told[-1][1]["state"], told[-1][1]["step"]) == ("finished", 500)
+            await runs.reset(id)
+            assert await runs.layer(id, 0, {"weights"}, None) == layer
 
     asyncio.run(scenario())
 
