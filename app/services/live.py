@@ -1,4 +1,4 @@
-"""The runs that the server holds in memory: each with its channel, most of them with a home in a worker.
+"""The runs in memory and their homes in the workers.
 
 Notifications are folded into the channel and written to the store in the order in which they happened. A run whose
 worker died is opened again from its last checkpoint; the one that was being worked on at three deaths in a row, without
@@ -11,23 +11,21 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import islice
 from time import monotonic
 from typing import Any
 
-from app.asking import HOST, asking
-from app.channel import Channel
 from app.clock import utc_now
-from app.errors import Busy, Conflict, Forbidden, Internal, NoRoom, NoSuchRun, Problem, Unprocessable
-from app.services.description import SNAPSHOT, describe, describe_spec, to_store
+from app.errors import Busy, Problem
+from app.services.description import SNAPSHOT, describe_spec
 from app.services.held import RUNNING, Held
+from app.services.holding import HeldRuns
 from app.services.places import PLACE_SECONDS, InLine, Places
+from app.services.refused import problem_of
 from app.settings import Limits
 from app.store import checkpoints, metrics, runs
-from app.store.database import Database, DatabaseClosedError
-from app.store.runs import StoredRun
-from app.wire.points import Points
+from app.store.database import Database
 from app.workers.messages import (
     Change,
     Changed,
@@ -49,30 +47,23 @@ from app.workers.pool import Death, Pool, PoolBusyError, PoolClosingError, Refus
 from app.workers.states import SENTENCES
 from engine.errors import EngineError
 from engine.specs import RunSpec
-from engine.validation import read_run_spec
 
 log = logging.getLogger(__name__)
 
 DEATHS_IN_A_ROW = 3
 HAS_TWO_CORES = (os.cpu_count() or 1) > 1
-SPARE_CHANNELS = 50
-"""Runs without a home whose points stay in memory, for those who look at them again."""
 SOON_SECONDS = 0.5
 """Whoever may be told to wait hears so after this."""
-TOUCH_SECONDS = 600.0
-"""When somebody last wanted something of a run is written down no more often than this."""
 
 
-class LiveRuns:
+class LiveRuns(HeldRuns):
     """Between the pool, the store and the channels, which do not know each other."""
 
     def __init__(self, pool: Pool, store: Database, limits: Limits, *, in_class: bool = False) -> None:
-        self._pool, self._store, self._limits, self._in_class = pool, store, limits, in_class
+        super().__init__(pool, store)
+        self._limits, self._in_class = limits, in_class
         self.places = Places(pool, limits, put_away=self._put_away, tell=self._tell_position)
-        self._held: dict[str, Held] = {}
-        self._touches = 0
         self._lone: Held | None = None
-        self.closing: str | None = None
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -110,81 +101,12 @@ class LiveRuns:
         for held in self._held.values():
             held.channel.close(reason)
 
-    # ---- Holding -------------------------------------------------------------------------------------------------------------
-
-    async def find(self, id: str) -> Held:
-        """The run, from memory or from the disk, for one who may see it. Raises NoSuchRun, for another's private one too."""
-        held = self._held.get(id)
-        if held is None:
-            stored = await self._store.call(runs.find, id)
-            if stored is None:
-                raise NoSuchRun
-            held = await self._hold(stored)
-        if not asking.get().may_see(held.owner, held.channel.run["shared"]):
-            raise NoSuchRun
-        self._touch(held)
-        return held
-
-    async def find_any(self, id: str) -> Held:
-        """For the server's own work, whoever's request it is done in. Raises NoSuchRun."""
-        token = asking.set(HOST)
-        try:
-            return await self.find(id)
-        finally:
-            asking.reset(token)
-
-    async def find_own(self, id: str) -> Held:
-        """The run, for one who wants to steer it. Raises NoSuchRun, or Forbidden for another's that is only shared."""
-        held = await self.find(id)
-        if not asking.get().may_steer(held.owner):
-            raise Forbidden(
-                "This run belongs to somebody else: it can be looked at, but not steered. Make one like it of your own.",
-                code="not_yours",
-            )
-        return held
-
-    def _touch(self, held: Held) -> None:
-        self._touches += 1
-        held.touched = self._touches
-        if (now := monotonic()) - held.touch_written > TOUCH_SECONDS:
-            held.touch_written = now
-            self._post(runs.touch, held.id, utc_now())
-
-    async def _hold(self, stored: StoredRun) -> Held:
-        points = await self._store.call(metrics.read, stored.id)
-        return self.hold(stored, read_run_spec(stored.spec), points)
-
-    def hold(self, stored: StoredRun, spec: RunSpec, points: Points | None = None) -> Held:
-        """Keep a run in memory; if somebody else was quicker, theirs stays."""
-        return self.keep(Held(spec, Channel(describe(stored, spec), points), restored_at=stored.snapshot["step"]))
-
-    def keep(self, held: Held) -> Held:
-        """What `hold` does, for a run that is described already: many at once come back from the store together."""
-        held = self._held.setdefault(held.id, held)
-        if self.closing is not None:
-            held.channel.close(self.closing)
-        self._let_go_of_some()
-        return held
-
-    def peek(self, id: str) -> Held | None:
-        return self._held.get(id)
-
-    def everybodys(self) -> list[Held]:
-        return list(self._held.values())
-
     def drop(self, held: Held) -> None:
         """The run is deleted: its streams end."""
         self._held.pop(held.id, None)
         self.places.leave(held.id)
         held.channel.close("The run was deleted.")
         self._share_cores()
-
-    def running_of(self, person: str) -> int:
-        return sum(held.owner == person and held.state in RUNNING for held in self._held.values())
-
-    @property
-    def running(self) -> int:
-        return sum(held.state in RUNNING for held in self._held.values())
 
     def _share_cores(self) -> None:
         """The only run that trains may have the second core, if its spec says so; it gives it back when another begins."""
@@ -201,23 +123,6 @@ class LiveRuns:
                 except PoolBusyError:
                     log.warning("run %s could not be told about the second core", held.id)
         self._lone = lone
-
-    def _let_go_of_some(self) -> None:
-        """Of those that neither have a place nor wait for one."""
-        if len(self._held) <= self.places.taken + self.places.waiting + SPARE_CHANNELS:
-            return
-        idle = [held for id, held in self._held.items() if not self._pool.is_settled(id) and self._is_unwanted(held)]
-        for held in sorted(idle, key=lambda held: held.touched)[: max(0, len(idle) - SPARE_CHANNELS)]:
-            del self._held[held.id]
-
-    def is_unwanted(self, id: str) -> bool:
-        """Nobody looks at the run, asks it anything or trains it."""
-        held = self._held.get(id)
-        return held is None or self._is_unwanted(held)
-
-    def _is_unwanted(self, held: Held) -> bool:
-        quiet = held.opening is None and not held.commands and not held.channel.readers and not held.watches
-        return quiet and held.state not in RUNNING
 
     # ---- Commands ------------------------------------------------------------------------------------------------------------
 
@@ -485,19 +390,6 @@ class LiveRuns:
         held.channel.status({"state": "interrupted", "sentence": sentence})
         self.persist(held)
 
-    def persist(self, held: Held) -> None:
-        """What is known of the run now goes to the disk."""
-        stored = to_store(held.channel.run, held.spec)
-        if held.state == "queued":  # waiting for a worker is nothing to come back to
-            stored = replace(stored, state=held.wish, sentence=SENTENCES[held.wish])
-        self._post(runs.update, stored)
-
-    def _post(self, work: Any, *values: Any) -> None:
-        try:
-            self._store.post(work, *values)
-        except DatabaseClosedError:
-            log.debug("a notification came after the end")
-
     def in_background(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._background.add(task)
@@ -508,30 +400,6 @@ def heard(task: asyncio.Task[None]) -> None:
     """Whoever waited for it may have gone; what went wrong stands in the run's state."""
     if not task.cancelled():
         task.exception()
-
-
-def problem_of(error: RefusedError) -> Problem:
-    """A worker's refusal in the words of the web."""
-    refusal = error.refusal
-    match refusal.kind:
-        case "conflict":
-            return Conflict(refusal.message, state=refusal.state)
-        case "spec":
-            return Unprocessable(refusal.message, field=refusal.field, code=refusal.code or "impossible_spec")
-        case "format":
-            return Unprocessable(refusal.message, field=refusal.field, code="unreadable_file")
-        case "input":
-            return Unprocessable(refusal.message, code="impossible_input")
-        case "dataset":
-            return Problem(
-                503, "dataset_unavailable", "The dataset is not there", refusal.message, headers={"retry-after": "60"}
-            )
-        case "memory":
-            return Busy(refusal.message, retry_after=30, code="out_of_memory")
-        case "disk":
-            return NoRoom(refusal.message)
-        case _:
-            return Internal()
 
 
 def endless(spec: RunSpec) -> bool:
