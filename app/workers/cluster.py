@@ -20,7 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any
 
 from app import __version__
@@ -124,7 +124,6 @@ class ClusterLink(Link):
         super().__init__(slot)
         self.pulse = Pulse()
         self._folder = folder
-        self._outbox: SimpleQueue[Request | Shutdown | None] = SimpleQueue()
         self._discards: dict[int, str] = {}
         self._placed = False
         self._exit = LOST
@@ -135,22 +134,12 @@ class ClusterLink(Link):
         threading.Thread(target=self._read, args=(deliver,), name=f"from-worker-{self.slot}", daemon=True).start()
         threading.Thread(target=self._write, args=(deliver,), name=f"to-worker-{self.slot}", daemon=True).start()
 
-    def send(self, message: Request | Shutdown) -> None:
-        self._outbox.put(message)
-
-    @property
-    def backlog(self) -> int:
-        return self._outbox.qsize()
-
     @property
     def is_placed(self) -> bool:
         return self._placed
 
     def kill(self) -> None:
         ray.kill(self._worker)
-
-    def close(self) -> None:
-        self._outbox.put(None)
 
     @property
     def exit(self) -> WorkerExit:

@@ -27,7 +27,10 @@ class Ended:
 
 
 class Link(ABC):
-    """One worker of one slot. `quiet_since` is when its pulse was last seen to move (monotonic seconds)."""
+    """One worker of one slot. `quiet_since` is when its pulse was last seen to move (monotonic seconds).
+
+    What is sent waits in the outbox, until whoever `begin` has set to it takes it there; None is the end.
+    """
 
     pulse: Pulse
 
@@ -37,19 +40,20 @@ class Link(ABC):
         self.ready = self.hung = self.ended = False
         self.beat = 0
         self.quiet_since = time.monotonic()
+        self._outbox: SimpleQueue[Request | Shutdown | None] = SimpleQueue()
+
+    def send(self, message: Request | Shutdown) -> None:
+        """In order, and without waiting."""
+        self._outbox.put(message)
+
+    @property
+    def backlog(self) -> int:
+        """Messages that wait to be sent."""
+        return self._outbox.qsize()
 
     @abstractmethod
     def begin(self, deliver: Callable[[object], bool]) -> None:
         """From now on every notification is delivered from a thread, until that says False; as the last one `Ended`."""
-
-    @abstractmethod
-    def send(self, message: Request | Shutdown) -> None:
-        """In order, and without waiting."""
-
-    @property
-    @abstractmethod
-    def backlog(self) -> int:
-        """Messages that wait to be sent."""
 
     @property
     @abstractmethod
@@ -60,9 +64,9 @@ class Link(ABC):
     def kill(self) -> None:
         """End it now, whatever it is doing."""
 
-    @abstractmethod
     def close(self) -> None:
         """It has ended: let go of what belonged to it."""
+        self._outbox.put(None)
 
     @property
     @abstractmethod
@@ -85,7 +89,6 @@ class ProcessLink(Link):
         super().__init__(slot)
         os.environ.update(ONE_THREAD)  # the worker inherits it; the server itself has no use for more
         context = multiprocessing.get_context("spawn")
-        self._outbox: SimpleQueue[Request | Shutdown | None] = SimpleQueue()
         self.pulse = context.RawValue(Pulse)
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
@@ -101,13 +104,6 @@ class ProcessLink(Link):
         ):
             threading.Thread(target=work, name=name, daemon=True).start()
 
-    def send(self, message: Request | Shutdown) -> None:
-        self._outbox.put(message)
-
-    @property
-    def backlog(self) -> int:
-        return self._outbox.qsize()
-
     @property
     def is_placed(self) -> bool:
         return True
@@ -116,7 +112,7 @@ class ProcessLink(Link):
         self.process.kill()
 
     def close(self) -> None:
-        self._outbox.put(None)
+        super().close()
         self.connection.close()
 
     @property
