@@ -54,7 +54,7 @@ async def list_context(request: Request, runs: Runs, cursor: str | None) -> dict
     if asking.get().in_class and cursor is None:
         others = (await runs.list(20, shared=True))["items"]
         shared = [(run, owner) for run in others if (owner := whose(run, request)) is not None]
-    values = {"page": await runs.list(50, cursor), "presets": presets(), "cursor": cursor, "shared": shared}
+    values = {"page": await runs.list(50, cursor), "presets": presets(), "cursor": cursor, "shared": shared, "lasting": runs.lasting}
     return {"active": "runs"} | values
 
 

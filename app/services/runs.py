@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 
 Kind: TypeAlias = Literal["run", "lab"]
 """A lab's run stands in no list, and goes when there are many."""
+NOT_LASTING = "They are kept in memory only, and are gone when this server stops. Save what you want to keep as a file."
 CREATE_SECONDS = 1.0
 """A run that is not open by then is answered as queued; its stream tells when it begins."""
 
@@ -98,14 +99,20 @@ class Runs(LookingAtRuns):
         """Everybody's, whoever asks."""
         return self._live.everybodys()
 
+    @property
+    def lasting(self) -> bool:
+        """Whether the runs of now are there after the server, too."""
+        return not self.store.in_memory
+
     async def health(self) -> Json:
-        """Never waits for a worker."""
+        """Never waits for a worker. Where files are on this machine is told to nobody who only visits it."""
+        notice = self.store.notice if self.lasting or asking.get().everything else NOT_LASTING
         return {
             "status": "ok",
             "version": __version__,
             "workers": sum(worker.ready for worker in self._pool.workers),
             "runs": self._live.running,
-            "notice": self.store.notice,
+            "notice": notice,
         }
 
     # ---- Creating and finding --------------------------------------------------------------------------------------------

@@ -66,6 +66,7 @@ class RunsDouble(Runs):
     """Runs as dictionaries; `commands` remembers every call that changes something."""
 
     keep = False  # with this a deleted run stays, for tests that go on with it
+    lasting = True
 
     def __init__(self) -> None:
         self.store: Any = None  # what only the labs ask

@@ -62,6 +62,8 @@ def run_document(spec: RunSpec | None = None, **changes: Any) -> dict[str, Any]:
 class FakeRuns:
     """One run, kept as a document; remembers what it was asked to do."""
 
+    lasting = True
+
     def __init__(self, run: dict[str, Any] | None = None) -> None:
         self.run = run
         self.created: list[RunSpec] = []

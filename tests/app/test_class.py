@@ -218,6 +218,19 @@ async def test_the_lecturer_sees_all_runs_with_names_or_without(nabla: Served) -
             assert paused.json()["state"] == "stopped"
 
 
+async def test_where_files_are_on_the_server_is_told_to_the_lecturer_alone(tmp_path: Path) -> None:
+    """Students read that nothing is kept, and what they can do about it."""
+    (tmp_path / "file").touch()
+    async with served(tmp_path / "file" / "data", class_mode=True) as nabla, browser(nabla) as ada:
+        told = (await ada.get("/api/health")).json()["notice"]
+        assert told == "They are kept in memory only, and are gone when this server stops. Save what you want to keep as a file."
+        await join(nabla, ada, "Ada")
+        assert (await ada.get("/api/health")).json()["notice"] == told
+        assert "until this server stops" in (await ada.get("/runs")).text
+        async with browser(nabla, **lecturer(nabla)) as teacher:
+            assert str(tmp_path) in (await teacher.get("/api/health")).json()["notice"]
+
+
 async def test_the_board_is_told_as_it_changes_until_the_server_stops_and_is_there_again_after_it(tmp_path: Path) -> None:
     async with served(tmp_path, class_mode=True) as nabla, browser(nabla) as ada:
         await join(nabla, ada, "Ada")

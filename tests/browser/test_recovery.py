@@ -81,7 +81,7 @@ def test_an_open_plane_recovers_from_a_killed_server_and_a_newer_one_offers_a_re
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("path", ["/labs/minibatches", "/curve", "/runs"])
+@pytest.mark.parametrize("path", ["/labs/activation-functions", "/curve", "/runs"])
 def test_every_open_page_recovers_from_a_killed_server(
     killed: Server, page: Page, faults: Faults, tmp_path: Path, path: str
 ) -> None:

@@ -17,9 +17,9 @@ export class ConnectionNotice {
    * @param {{ href: string, words: string }} instead where to go when the run is gone
    */
   constructor(stream, before, instead = { href: "/", words: "Go to the latest run" }) {
-    const now = make("button", { class: "button quiet", type: "button" }, "Try now");
+    const now = make("button", { class: "button", type: "button" }, "Try now");
     now.addEventListener("click", () => stream.hurry());
-    this.#box.append(make("b", {}, "No connection. "), this.#words, " ", now);
+    this.#box.append(make("span", {}, make("b", {}, "No connection. "), this.#words), now);
     before.before(this.#box);
     stream.addEventListener("lost", event => {
       this.#retryAt = /** @type {CustomEvent} */ (event).detail.retryAt;

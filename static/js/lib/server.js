@@ -11,9 +11,9 @@ const SOON = 2000; // ms; several reasons to ask are one
 
 const place = document.getElementById("notices");
 const words = make("span"), notice = make("div", { class: "callout warning page-callout", id: "notice", hidden: true }, make("b", {}, "About your runs. "), words);
-const reload = make("button", { class: "button quiet", type: "button" }, "Reload to update");
+const reload = make("button", { class: "button", type: "button" }, "Reload to update");
 const older = make("div", { class: "callout page-callout", id: "older", hidden: true },
-  make("b", {}, "The server was updated. "), "This page is of the version before and may not fit it any more. ", reload);
+  make("span", {}, make("b", {}, "The server was updated. "), "This page is of the version before and may not fit it any more."), reload);
 reload.addEventListener("click", () => location.reload());
 place?.append(notice, older);
 
