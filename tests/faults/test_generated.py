@@ -41,8 +41,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(3_600)]
 class Visitor:
     """Asks, counts, and takes away again what was made."""
 
-    def __init__(self, url: str) -> None:
-        self.client = httpx.Client(base_url=url, timeout=120)
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
         self.statuses: Counter[int] = Counter()
         self.run = self.new_run()
 
@@ -122,15 +122,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_no_generated_request_breaks_stalls_or_fattens_the_server(server: Server) -> None:
-    visitor = Visitor(server.url)
-    for asked in changed(WARM, SEED + 1):
-        visitor.ask(asked.filled(run=visitor.run))
-    before = resident(server)
-    visitor.statuses.clear()
-    for asked in itertools.chain(listed(), changed(CHANGED, SEED)):
-        visitor.ask(asked.filled(run=visitor.run))
-    by_hand = visitor.statuses.total()
-    from_document(visitor, server.url)
+    with httpx.Client(base_url=server.url, timeout=120) as client:
+        visitor = Visitor(client)
+        for asked in changed(WARM, SEED + 1):
+            visitor.ask(asked.filled(run=visitor.run))
+        before = resident(server)
+        visitor.statuses.clear()
+        for asked in itertools.chain(listed(), changed(CHANGED, SEED)):
+            visitor.ask(asked.filled(run=visitor.run))
+        by_hand = visitor.statuses.total()
+        from_document(visitor, server.url)
     grown = resident(server) - before
     worst = max(stalls(server), key=lambda each: each[1], default=(0, 0, ""))
     total = visitor.statuses.total()
