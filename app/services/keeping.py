@@ -21,6 +21,7 @@ from time import monotonic
 
 from app.clock import days_ago
 from app.errors import Conflict, NoRoom
+from app.folders import clear_away
 from app.settings import Limits
 from app.store import keeping as rows
 from app.store.database import Database
@@ -60,6 +61,8 @@ class Keeping:
         swept = await asyncio.to_thread(sweep, self._store.checkpoints, ids)
         if swept:
             log.warning("%d folders of checkpoints without a run were removed", swept)
+        for folder in await asyncio.to_thread(clear_away):
+            log.warning("the temporary folder %s of a process that was killed was removed", folder)
 
     async def forget(self) -> None:
         """Idempotency keys and solved tasks beyond their days."""

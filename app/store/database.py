@@ -15,9 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-import shutil
 import sqlite3
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from app.folders import TemporaryFolder
 from app.store import overlay
 from app.store.opening import (
     DAMAGE,
@@ -81,7 +80,7 @@ class Database:
         self.in_memory = False
         self._beginning: str | None = None
         self._trouble: str | None = None
-        self._temporary: Path | None = None
+        self._temporary: TemporaryFolder | None = None
         self._retry_seconds = retry_seconds
         self._retry_at = 0.0
         self._queue: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
@@ -120,12 +119,12 @@ class Database:
         self._connection = connect(":memory:")
         where = "in memory only"
         try:
-            self._temporary = Path(tempfile.mkdtemp(prefix="nabla-"))
+            self._temporary = TemporaryFolder()
         except OSError:
             log.warning("there is no folder for temporary files either: runs cannot be saved")
         else:
-            self.checkpoints = self._temporary / STATES
-            where = f"in memory and in the temporary folder {self._temporary}"
+            self.checkpoints = self._temporary.path / STATES
+            where = f"in memory and in the temporary folder {self._temporary.path}"
         self._beginning = (
             f"{why} Runs of now are kept {where}, and are gone when this server stops. "
             "To keep them, start it with --data and a folder of your own."
@@ -154,7 +153,8 @@ class Database:
             self._lock.release()
             self._lock = None
         if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary.remove()
+            self._temporary = None
 
     def _check_open(self) -> None:
         if self._thread is None:

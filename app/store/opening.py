@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 from pathlib import Path
 
 from app import clock
+from app.folders import lock_file
 from app.store.migrations import APPLICATION_ID, MIGRATIONS
 
 STATES = "checkpoints"
@@ -167,18 +167,3 @@ class FolderLock:
 
     def release(self) -> None:
         os.close(self._file)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def lock_file(file: int) -> None:
-        # Beyond the text, which others may then still read: Windows locks are mandatory.
-        os.lseek(file, 1024, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        os.lseek(file, 0, os.SEEK_SET)
-else:
-    import fcntl
-
-    def lock_file(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,18 +7,15 @@ tells the run that was being worked on after any end, and its training never hol
 
 from __future__ import annotations
 
-import fcntl
 import pickle
-import shutil
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, Queue
 from typing import TypeAlias
 
 from app import __version__
+from app.folders import TemporaryFolder, clear_away
 from app.workers.exits import WorkerExit
 from app.workers.links import Ended, ProcessLink
 from app.workers.luggage import Luggage, Mirror
@@ -31,7 +28,6 @@ QUIET_SECONDS = 0.25
 MOST_WAITING = 1_000
 MOST_BYTES = 32 * 2**20
 """In one answer, but for its last part."""
-PREFIX = "nabla-worker-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +52,12 @@ class RemoteWorker:
             raise RuntimeError(f"this machine has Nabla {__version__}, the server has {version}")
         # Ray's own start script, which a spawned process would import once more.
         vars(sys.modules["__main__"]).pop("__file__", None)
-        sweep(Path(tempfile.gettempdir()))
-        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._claim = claim(self._folder)
-        self._mirror = Mirror(self._folder)
+        clear_away()
+        self._folder = TemporaryFolder()
+        self._mirror = Mirror(self._folder.path)
         self._leaving: dict[int, str] = {}
         self._heard: Queue[Heard] = Queue(MOST_WAITING)
-        self._link = ProcessLink(0, self._folder, bounds)
+        self._link = ProcessLink(0, self._folder.path, bounds)
         self._link.begin(self._hear)
 
     def carry(self, parcels: bytes) -> None:
@@ -102,7 +97,7 @@ class RemoteWorker:
         except Empty:
             pass
         if said and isinstance(said[-1][0], Last):
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
         pulse = self._link.pulse
         return pickle.dumps(((pulse.beat, pulse.allowance, pulse.run), said))
 
@@ -121,21 +116,3 @@ class RemoteWorker:
                 self._leaving.pop(number, None)
         self._heard.put((notification, run, luggage))  # type: ignore[arg-type]
         return True
-
-
-def claim(folder: Path) -> object:
-    """A mark that the folder is in use, which ends with this process."""
-    mark = (folder / ".in-use").open("w")
-    fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return mark
-
-
-def sweep(temporary: Path) -> None:
-    """Remove the folders of workers that were ended before they could do so."""
-    for folder in temporary.glob(f"{PREFIX}*"):
-        try:
-            with (folder / ".in-use").open("r+") as mark:
-                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:  # in use, or just being made
-            continue
