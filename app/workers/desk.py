@@ -9,7 +9,7 @@ from typing import Any
 
 from app.workers import files, readings
 from app.workers.errand import Errand
-from app.workers.live_run import LiveRun, fits
+from app.workers.live_run import LiveRun
 from app.workers.messages import (
     Answer,
     Boundary,
@@ -43,7 +43,7 @@ from app.workers.narration import narrated
 from app.workers.pace import Pace
 from app.workers.process import Bounds
 from app.workers.refusals import ConflictError
-from app.workers.saves import Saves
+from app.workers.saves import Saves, fits
 from app.workers.states import SENTENCES
 from app.workers.tasks import Task
 from engine.datasets.base import Dataset, ImageDataset

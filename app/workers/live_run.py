@@ -9,6 +9,7 @@ from math import ceil, inf
 from time import monotonic, perf_counter, thread_time
 from typing import Any, Literal
 
+from app.workers.ends import at_the_limit, extended, finished
 from app.workers.messages import (
     Answer,
     Changed,
@@ -26,29 +27,22 @@ from app.workers.pace import Pace
 from app.workers.point_recorder import PointRecorder
 from app.workers.recorder import PortionRecorder, Recorder
 from app.workers.refusals import ConflictError, refusal_for
-from app.workers.saves import Saves
+from app.workers.saves import Saves, carried_over, fits
+from app.workers.saving import SaveTimes
 from app.workers.states import MAY_BECOME, SENTENCES, STEPPABLE, refusal
-from app.workers.tasks import Asked, Task
+from app.workers.tasks import Task, Tasks
 from app.workers.watches import Watches
 from engine.datasets.base import Dataset
 from engine.errors import DivergedError, EngineError, FormatError, ShapeError
 from engine.evaluation import EvaluationResult
 from engine.parallel import SecondCore
-from engine.specs import LIVE_FIELDS, Dense, MnistSpec, RunSpec, Split, StopSpec, TransactionsSpec
+from engine.specs import LIVE_FIELDS, Dense, MnistSpec, RunSpec, Split, TransactionsSpec
 from engine.trainer import StepResult, Trainer, TrainerState
 from engine.training import reached
 
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.1
-SAVE_SECONDS = 5.0
-FIRST_SAVE_SECONDS = 0.5
-"""After a start; then twice as long each time."""
-NEXT_SAVE_SECONDS = 0.1
-"""After a restore, so that a run that is interrupted again and again still gets on, and is not taken for the cause of it."""
-SAVE_SHARE = 20
-"""A checkpoint that takes t is followed by at least 20 t of training."""
-DISK_RETRY_SECONDS = 30.0
 TOGETHER_SECONDS = 0.002
 """Processor time of the updates that are made at once, so that commands and other runs need not wait."""
 
@@ -81,13 +75,10 @@ class LiveRun:
         self._send = send
         self._run_seconds = run_seconds
         self._diverged: dict[str, Any] | None = None
-        self._tasks: list[Asked] = []
+        self._tasks = Tasks()
         self._watches = Watches(lambda watch, view, frame: send(Drawn(id, watch, view, frame)))
         self._flushed = monotonic()
-        self._saved_step: int | None = None
-        self._save_pause = FIRST_SAVE_SECONDS
-        self._save_at = FIRST_SAVE_SECONDS
-        self._save_again = 0.0
+        self._save_times = SaveTimes()
         self._unsaved = ""
         self._together = 1
         self._lent = False
@@ -126,7 +117,7 @@ class LiveRun:
             self._train(seconds)
 
     def _train(self, seconds: float) -> None:
-        if self._is_time_to_save() and self._is_healthy():
+        if self._save_times.is_due(self.recorder.seconds) and self._is_healthy():
             self.save()
         count = self.pace.take(monotonic(), self._updates_at_once(seconds))
         started, cost = perf_counter(), thread_time()
@@ -173,34 +164,26 @@ class LiveRun:
                 log.warning("run %s trains on one core: %s", self.id, error)
 
     def add_task(self, number: int, task: Task) -> None:
-        self._tasks.append(Asked(number, task))
+        self._tasks.add(number, task)
 
     @property
     def is_urgent(self) -> bool:
         """Whether somebody waits for something that may be short."""
-        return any(asked.is_urgent for asked in self._tasks)
+        return self._tasks.are_urgent
 
     def work_on_task(self) -> None:
-        """A portion of the one that has had the least time, so that a single update waits for no evaluation."""
-        asked = min(self._tasks, key=lambda asked: asked.spent)
-        started = thread_time()
-        try:
-            next(asked.task)
-        except StopIteration as end:
-            self._tasks.remove(asked)
+        """A portion of one of them; whoever asked is told when that was the last."""
+        if (ended := self._tasks.work()) is None:
+            return
+        if isinstance(ended.outcome, EngineError):
+            self._send(refusal_for(ended.number, ended.outcome, self.state))
+        else:
             self.flush()
-            self._send(Answer(asked.number, end.value))
-        except EngineError as error:
-            self._tasks.remove(asked)
-            self._send(refusal_for(asked.number, error, self.state))
-        finally:
-            asked.spent += thread_time() - started
+            self._send(Answer(ended.number, ended.outcome))
 
     def drop_tasks(self, why: str) -> None:
-        tasks, self._tasks = self._tasks, []
-        for asked in tasks:
-            asked.task.close()
-            self._send(Refusal(asked.number, "conflict", why, state=self.state))
+        for number in self._tasks.drop():
+            self._send(Refusal(number, "conflict", why, state=self.state))
 
     def single_steps(self, count: int, step: Callable[[], StepResult] | None = None) -> Task:
         """Exactly `count` updates, whatever the stop says; `step` makes one, as the trainer itself would."""
@@ -234,7 +217,7 @@ class LiveRun:
         if values:
             self.trainer.change(**values)
             self._send(Changed(self.id, self.trainer.spec))
-            self._save_at = self.recorder.seconds  # before the next update, so that a restored run takes the same path
+            self._save_times.hurry(self.recorder.seconds)  # so that a restored run takes the same path
         if pace is not self.pace:
             self.pace = pace
             self.flush()
@@ -268,7 +251,7 @@ class LiveRun:
             self._diverged = None
             self._send(Restored(self.id, self.snapshot()))
         if self.state == "time-limit":
-            self._save_at = self.recorder.seconds  # one that is restored must not come to its limit again at once
+            self._save_times.hurry(self.recorder.seconds)  # one that is restored must not come to its limit again at once
         if ends := self.reached():
             self.recorder.begin_patience()
             self.trainer.change(stop=extended(self.trainer.spec.stop, ends))
@@ -285,20 +268,10 @@ class LiveRun:
         self.draw_all()
 
     def _finish(self, ends: list[str]) -> None:
-        reason = " and ".join(REASONS[name] for name in ends)
-        accuracy, judged = self.recorder.accuracy, self.trainer.spec.judged
-        measured = "" if accuracy is None else f", {accuracy:.1%} right on the {judged} examples"
-        self._stand_still(
-            "finished",
-            f"Finished after {self.trainer.epoch:.4g} epochs: {reason}{measured}. Run it on for as much again, or reset it.",
-        )
+        self._stand_still("finished", finished(ends, self.trainer, self.recorder))
 
     def _come_to_its_limit(self) -> None:
-        self._stand_still(
-            "time-limit",
-            f"It has trained for {in_words(self._run_seconds)} without a word from anybody, which is the limit. "
-            "Its weights are kept: run it on for as long again, or reset it.",
-        )
+        self._stand_still("time-limit", at_the_limit(self._run_seconds))
 
     def _diverge(self, error: DivergedError) -> None:
         """The curve stays as it is, for that is what there is to see; the weights go back to the last good ones."""
@@ -323,9 +296,7 @@ class LiveRun:
         self.recorder = new_recorder(self.trainer)
         if recorder is not None:
             self.recorder.go_on(recorder)
-        self._saved_step = state.steps
-        self._save_pause = NEXT_SAVE_SECONDS
-        self._save_at = self.recorder.seconds + NEXT_SAVE_SECONDS
+        self._save_times.restored(state.steps, self.recorder.seconds)
 
     def reset(self, seed: int | None) -> None:
         """Where it began, paused unless it was running; a new seed draws another beginning. FormatError if that is lost."""
@@ -341,7 +312,7 @@ class LiveRun:
             self.adopt(spec)
         self.recorder = new_recorder(self.trainer)
         self.evaluations.clear()
-        self._saved_step = None
+        self._save_times.begin()
         state = "running" if self.state == "running" else "paused"
         self.enter(state, SENTENCES[state])
         self.save()
@@ -372,8 +343,7 @@ class LiveRun:
         else:
             self.saves.remove()
             self.recorder = new_recorder(trainer)
-            self._saved_step = None
-            self._save_at = FIRST_SAVE_SECONDS
+            self._save_times.begin()
         state = "running" if self.state == "running" else "paused"
         self.enter(state, SENTENCES[state])
         self.flush()
@@ -406,7 +376,7 @@ class LiveRun:
         self.evaluations.clear()
         self.recorder.heard = self.recorder.seconds
         self.recorder.note_change(self.trainer)
-        self._save_at = self.recorder.seconds  # what was set by hand follows from nothing else
+        self._save_times.hurry(self.recorder.seconds)
         if self.state != "running":
             self.save()
         self.flush()
@@ -438,22 +408,20 @@ class LiveRun:
 
     def save(self) -> None:
         """Write a checkpoint, unless this very step is on the disk already. A disk that takes none stops nothing."""
-        if self._saved_step == self.trainer.steps and self._save_at > self.recorder.seconds:
+        if self._save_times.is_done(self.trainer.steps, self.recorder.seconds):
             return
         started = monotonic()
         self.flush()  # what was measured before a checkpoint must be known before it
         try:
             size = self.saves.write(self.trainer, self.recorder.state())
         except (OSError, FormatError) as error:
-            self._save_again = started + DISK_RETRY_SECONDS
+            self._save_times.refused()
             reason = error.strerror if isinstance(error, OSError) else error
             message = f"The run could not be saved: {reason}."
             self._send(NotSaved(self.id, message))
             self._say_of_saving(f"{message} Training goes on in memory and saves again as soon as it can.")
             return
-        self._saved_step = self.trainer.steps
-        self._save_pause = min(SAVE_SECONDS, 2 * self._save_pause)
-        self._save_at = self.recorder.seconds + max(self._save_pause, SAVE_SHARE * (monotonic() - started))
+        self._save_times.done(self.trainer.steps, self.recorder.seconds, cost=monotonic() - started)
         self._send(Saved(self.id, self.trainer.steps, size))
         self._say_of_saving("")
 
@@ -463,13 +431,10 @@ class LiveRun:
             self._unsaved = words
             self._send(Status(self.id, self.snapshot()))
 
-    def _is_time_to_save(self) -> bool:
-        return self.recorder.seconds >= self._save_at and monotonic() >= self._save_again
-
     def _is_healthy(self) -> bool:
         if self.recorder.is_healthy(self.trainer):
             return True
-        self._save_at = self.recorder.seconds + self._save_pause
+        self._save_times.postpone(self.recorder.seconds)
         return False
 
     # ---- Watches -------------------------------------------------------------------------------------------------------------
@@ -486,16 +451,6 @@ class LiveRun:
         self._watches.draw_all(self.trainer)
 
 
-REASONS = {
-    "epochs": "all epochs are trained",
-    "steps": "all updates are done",
-    "seconds": "the time is over",
-    "accuracy": "the accuracy is reached",
-    "loss": "the loss is low enough",
-    "patience": "the loss improves no more",
-}
-
-
 def new_recorder(trainer: Trainer) -> Recorder:
     """One that measures what the run is made of."""
     few = not isinstance(trainer.spec.dataset, MnistSpec | TransactionsSpec)
@@ -504,34 +459,6 @@ def new_recorder(trainer: Trainer) -> Recorder:
     return recorder
 
 
-def in_words(seconds: float) -> str:
-    return f"{seconds / 60:.4g} minutes" if seconds >= 120 else f"{seconds:.4g} seconds"
-
-
 def fitting(count: int, seconds: float) -> int:
     """How many updates to make at once, after `count` of them took so long; growing step by step."""
     return max(1, min(2 * count, int(count * TOGETHER_SECONDS / max(seconds, 1e-9))))
-
-
-def fits(before: RunSpec, after: RunSpec) -> bool:
-    """Whether the weights of one run mean anything to the other."""
-    return before.network == after.network and before.dataset.input_shape == after.dataset.input_shape
-
-
-def carried_over(state: TrainerState, trainer: Trainer) -> TrainerState:
-    """A state for a trainer of a spec that it `fits`, but for its optimizer; a pass over other points begins anew."""
-    spec = replace(trainer.spec, optimizer=state.spec.optimizer)
-    old, new = state.spec.dataset.sizes["train"], spec.dataset.sizes["train"]
-    return replace(state, spec=spec, position=state.position if old == new else 0)
-
-
-def extended(stop: StopSpec, ends: list[str]) -> StopSpec:
-    """As much again of what ended the run; an accuracy that is reached is no aim any more, and patience begins anew."""
-    return replace(
-        stop,
-        epochs=2 * stop.epochs if "epochs" in ends and stop.epochs is not None else stop.epochs,
-        steps=2 * stop.steps if "steps" in ends and stop.steps is not None else stop.steps,
-        seconds=2 * stop.seconds if "seconds" in ends and stop.seconds is not None else stop.seconds,
-        accuracy=None if "accuracy" in ends else stop.accuracy,
-        loss=None if "loss" in ends else stop.loss,
-    )

@@ -8,11 +8,13 @@ import json
 import os
 import shutil
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from app.settings import DISK_FREE_BYTES
 from engine.formats import checkpoint, native
+from engine.specs import RunSpec
 from engine.trainer import Trainer, TrainerState
 
 
@@ -112,6 +114,18 @@ class Saves:
         """By number and not by the time of a file, for clocks jump."""
         if step not in self._steps:
             self._steps.append(step)
+
+
+def fits(before: RunSpec, after: RunSpec) -> bool:
+    """Whether the weights of one run mean anything to the other."""
+    return before.network == after.network and before.dataset.input_shape == after.dataset.input_shape
+
+
+def carried_over(state: TrainerState, trainer: Trainer) -> TrainerState:
+    """A state for a trainer of a spec that it `fits`, but for its optimizer; a pass over other points begins anew."""
+    spec = replace(trainer.spec, optimizer=state.spec.optimizer)
+    old, new = state.spec.dataset.sizes["train"], spec.dataset.sizes["train"]
+    return replace(state, spec=spec, position=state.position if old == new else 0)
 
 
 def digest(content: str) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from time import thread_time
 from typing import Any, TypeAlias
+
+from engine.errors import EngineError
 
 URGENT_SECONDS = 0.5
 """Of processor time: so much of what a person waits for comes before all that trains; the rest takes turns with it."""
@@ -24,3 +27,51 @@ class Asked:
     @property
     def is_urgent(self) -> bool:
         return self.spent < URGENT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of a task: its answer, or the error that it met."""
+
+    number: int
+    outcome: Any
+
+
+class Tasks:
+    """All that one run is asked for and has not answered yet."""
+
+    def __init__(self) -> None:
+        self._asked: list[Asked] = []
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    @property
+    def are_urgent(self) -> bool:
+        return any(asked.is_urgent for asked in self._asked)
+
+    def add(self, number: int, task: Task) -> None:
+        self._asked.append(Asked(number, task))
+
+    def work(self) -> Ended | None:
+        """A portion of the one that has had the least time, so that a single update waits for no evaluation."""
+        asked = min(self._asked, key=lambda asked: asked.spent)
+        started = thread_time()
+        try:
+            next(asked.task)
+        except StopIteration as end:
+            self._asked.remove(asked)
+            return Ended(asked.number, end.value)
+        except EngineError as error:
+            self._asked.remove(asked)
+            return Ended(asked.number, error)
+        finally:
+            asked.spent += thread_time() - started
+        return None
+
+    def drop(self) -> list[int]:
+        """None of them is gone on with; their numbers."""
+        dropped, self._asked = self._asked, []
+        for asked in dropped:
+            asked.task.close()
+        return [asked.number for asked in dropped]

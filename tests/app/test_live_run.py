@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.wire.points import COLUMNS, Points
-from app.workers.live_run import extended
+from app.workers.ends import extended
 from app.workers.messages import (
     Answer,
     Changed,

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.workers.live_run import SAVE_SECONDS
+from app.workers.saving import SAVE_SECONDS
 from tests.faults.figures import note
 from tests.faults.processes import Served, is_alive, serving
 

@@ -14,7 +14,8 @@ from app.answers import RunState
 from app.errors import Conflict
 from app.routes.views import WORDS
 from app.services.changes import RunChanges
-from app.workers.live_run import LiveRun, in_words
+from app.workers.ends import in_words
+from app.workers.live_run import LiveRun
 from app.workers.messages import Open, Restored, WeightChange
 from app.workers.saves import Saves
 from app.workers.states import ACCIDENTS, MAY_BECOME, refusal
