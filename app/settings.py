@@ -67,6 +67,9 @@ class Limits:
     runs_live: Annotated[int, doc("Runs that are open at the same time: training, or looked at.")] = 600
     runs_waiting: Annotated[int, doc("Runs that wait in line while all places are taken.")] = 600
     runs_per_visitor: Annotated[int, doc("Runs of one visitor of a class that train or wait at the same time.")] = 50
+    named_per_visitor: Annotated[
+        int, doc("Runs that one visitor of a class may have named, or read from files: they never make room by themselves.")
+    ] = 50
     people: Annotated[int, doc("People who may join a class.")] = 600
     idle_seconds: Annotated[
         float, doc("Seconds after which a run that does not train, and that nobody looks at, gives its place back.")

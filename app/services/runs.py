@@ -15,7 +15,7 @@ from app.asking import LOCAL, asking
 from app.channel import Channel, subscribe_together
 from app.clock import utc_now
 from app.crowd import Crowd
-from app.errors import BadRequest, Busy, Overtaken, Problem, Unprocessable
+from app.errors import BadRequest, Busy, Conflict, Overtaken, Problem, Unprocessable
 from app.names import check_names
 from app.services.changes import RunChanges, Unchanged
 from app.services.description import describe, nothing_yet, values_of
@@ -184,7 +184,8 @@ class Runs(LookingAtRuns):
         held = Held(spec, Channel(describe(stored, spec)), wish=state)
         held.channel.run |= {"state": "queued", "sentence": SENTENCES["queued"]}
         try:
-            await self.store.call(rows.insert_with_key, stored, key, digest)
+            if not await self.store.call(rows.insert_with_key, stored, key, digest, self._most_named()):
+                raise self._too_many_named()
         except BaseException:
             self._live.places.leave(id)
             self.keeping.give_back()
@@ -206,6 +207,22 @@ class Runs(LookingAtRuns):
                 retry_after=10,
                 code="too_many_of_yours",
             )
+
+    def _most_named(self) -> int | None:
+        return None if asking.get().everything else self._limits.named_per_visitor
+
+    def _too_many_named(self) -> Conflict:
+        return Conflict(
+            f"You keep {self._limits.named_per_visitor} runs with names of their own, which is as many as one visitor may. "
+            "Delete one, or leave the name out.",
+            code="too_many_named",
+        )
+
+    async def _check_named(self) -> None:
+        """Raises Conflict when one visitor of a class may name no more runs: none of them would ever make room for others."""
+        most = self._most_named()
+        if most is not None and await self.store.call(rows.named_of, asking.get().person) >= most:
+            raise self._too_many_named()
 
     async def list(self, limit: int = 20, cursor: str | None = None, *, shared: bool = False) -> Json:
         """One's own runs (without a class everybody's), or those that the class may look at, newest first; `next` leads on."""
@@ -272,6 +289,8 @@ class Runs(LookingAtRuns):
         With `expected` only if that is the run's version still; else Overtaken.
         """
         held = await self._live.find_own(id)
+        if changes.name is not None and not held.channel.run["named"]:
+            await self._check_named()
         if changes.shared is not None:
             held.channel.change({"shared": changes.shared})
             self._live.persist(held)
@@ -343,6 +362,7 @@ class Runs(LookingAtRuns):
     async def import_model(self, body: bytes, filename: str) -> Json:
         """A new, paused run from a file."""
         self._check_share()
+        await self._check_named()
         check_disk(self.store, self._limits)
         id, owner = new_id(), asking.get().person
         await self.keeping.reserve()

@@ -153,12 +153,22 @@ def find_key(connection: sqlite3.Connection, key: str) -> tuple[str, str] | None
     return row
 
 
-def insert_with_key(connection: sqlite3.Connection, run: StoredRun, key: str | None, request: str) -> int:
-    """The run and the key it was asked for with, both or neither."""
-    number = insert(connection, run)
+def named_of(connection: sqlite3.Connection, owner: str) -> int:
+    """How many of somebody's runs have a name that was chosen."""
+    count: int = connection.execute("SELECT count(*) FROM runs WHERE owner = ? AND named", (owner,)).fetchone()[0]
+    return count
+
+
+def insert_with_key(
+    connection: sqlite3.Connection, run: StoredRun, key: str | None, request: str, most_named: int | None = None
+) -> bool:
+    """The run and the key it was asked for with, both; or neither, where its owner has named so many runs already."""
+    if run.named and most_named is not None and named_of(connection, run.owner) >= most_named:
+        return False
+    insert(connection, run)
     if key is not None:
         connection.execute(
             "INSERT OR REPLACE INTO idempotency_keys (key, request, run, created) VALUES (?, ?, ?, ?)",
             (key, request, run.id, run.created),
         )
-    return number
+    return True

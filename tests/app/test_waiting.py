@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.asking import Asker, asking
-from app.errors import Busy, Forbidden, NoSuchRun
+from app.errors import Busy, Conflict, Forbidden, NoSuchRun
 from app.services.changes import RunChanges
 from app.services.waiting import Line
 from tests.app.small_runs import of_points, service, until
@@ -172,6 +172,35 @@ def test_nobody_sees_what_is_private_or_steers_what_is_shared(tmp_path: Path) ->
             await runs.create(of_points())
             asking.set(ADA)
             assert await runs.step(id, 1)
+
+    asyncio.run(scenario())
+
+
+def test_one_visitor_does_not_fill_the_server_with_names(tmp_path: Path) -> None:
+    """Named, renamed or read from a file; many at once, too. Unnamed ones, and those of others, go on being made."""
+
+    async def scenario() -> None:
+        async with service(tmp_path, named_per_visitor=3) as runs:
+            asking.set(ADA)
+            free = (await runs.create(of_points(), state="paused"))["id"]
+            answers = await asyncio.gather(
+                *(runs.create(of_points(), state="paused", named=True) for _ in range(5)), return_exceptions=True
+            )
+            made = [answer["id"] for answer in answers if not isinstance(answer, BaseException)]
+            refused = [answer for answer in answers if isinstance(answer, Conflict)]
+            assert (len(made), [each.code for each in refused]) == (3, ["too_many_named"] * 2)
+            assert runs.stored == 4
+            _, _, file = await runs.export(free, "native")
+            for more in (runs.change(free, RunChanges(name="mine")), runs.import_model(file, "network.json")):
+                with pytest.raises(Conflict, match="Delete one"):
+                    await more
+            await runs.change(made[0], RunChanges(name="another"))
+            await runs.create(of_points(), state="paused")
+            asking.set(BOB)
+            await runs.create(of_points(), state="paused", named=True)
+            asking.set(ADA)
+            await runs.delete(made[0])
+            assert (await runs.change(free, RunChanges(name="mine")))["named"]
 
     asyncio.run(scenario())
 

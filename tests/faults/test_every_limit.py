@@ -95,6 +95,7 @@ HAS_A_TEST_OF_ITS_OWN = {
     "runs_live": "app/test_waiting.py::test_exactly_as_many_are_taken_in_as_there_are_places",
     "runs_waiting": "app/test_waiting.py::test_exactly_as_many_are_taken_in_as_there_are_places",
     "runs_per_visitor": "app/test_waiting.py::test_nobody_sees_what_is_private_or_steers_what_is_shared",
+    "named_per_visitor": "app/test_waiting.py::test_one_visitor_does_not_fill_the_server_with_names",
     "people": "faults/test_every_limit.py::test_so_many_join_a_class",
     "idle_seconds": "app/test_waiting.py::test_a_run_that_nobody_needs_gives_its_place_back_and_comes_again",
     "unwatched_seconds": "app/test_waiting.py::test_in_a_class_a_run_without_an_end_rests_when_nobody_looks",
