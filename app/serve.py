@@ -29,6 +29,8 @@ from app.store.opening import StartupError
 from app.templating import build_id, environment
 from app.workers.pool import site_of
 
+GARBAGE_THRESHOLDS = 10_000, 5, 100
+"""New objects before the young ones are looked through, and how often that happens before it is the turn of older and of all."""
 LAST_RESORT_SECONDS = 10.0
 """A server that was told to stop and is still here by then ends without having saved everything."""
 
@@ -118,9 +120,10 @@ def warm_up(app: Nabla) -> None:
             environment.get_template(name)
         build_id()
         app.openapi()  # which goes through all routes
-    # What is there now stays to the end. To look through it for garbage again and again would hold up everybody for a tenth
-    # of a second each time, with hundreds of runs.
+    # What is there now stays to the end, and of hundreds of runs and requests hardly any is garbage. To look through all of it
+    # again and again would hold up everybody for a tenth of a second each time.
     gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 class Server(uvicorn.Server):

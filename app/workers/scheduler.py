@@ -34,7 +34,7 @@ from app.workers.messages import (
 )
 from app.workers.process import Bounds, Pulse
 from app.workers.refusals import refusal_for
-from app.workers.turns import Credit, Line, Turn, Turns
+from app.workers.turns import Credit, Line, Overdue, Turn, Turns
 from engine.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Scheduler:
         self._owners: dict[str, str] = {}
         self._asked: dict[str, deque[Request]] = {}
         self._urgent: dict[str, str] = {}  # ids, and whose they are
-        self._turns, self._first, self._credit = Turns(), Line(), Credit()
+        self._turns, self._overdue, self._first, self._credit = Turns(), Overdue(), Line(), Credit()
         self._ahead = 0.0
 
     def run(self) -> None:
@@ -90,7 +90,7 @@ class Scheduler:
                 if alone and self._asked:  # it is their own training that waits
                     self._serve_first(asking)
                 else:
-                    self._give(self._turns.next(wanting), wanting)
+                    self._give(self._overdue.next(wanting, monotonic()) or self._turns.next(wanting), wanting)
             elif asking:
                 self._serve_first(asking)
             elif self._sort_in(self._rest()):
@@ -169,6 +169,7 @@ class Scheduler:
             self._work_on(member, lambda: self._train(member, turn.seconds, end))
         spent = thread_time() - started
         self._turns.charge(turn, spent)
+        self._overdue.had(turn, spent, monotonic())
         self._ahead = max(0.0, self._ahead - spent)
 
     def _serve_first(self, owners: set[str] | list[str]) -> None:

@@ -10,6 +10,7 @@ Times are seconds of processor time, measured by whoever gives the turns; here t
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import inf
@@ -112,7 +113,44 @@ class Turns:
 
     def charge(self, turn: Turn, seconds: float) -> None:
         self._owners.charge(turn.owner, min(seconds, turn.owed))
-        self._members[turn.owner].charge(turn.member, min(seconds, turn.remembered))
+        self._members.setdefault(turn.owner, Line()).charge(turn.member, min(seconds, turn.remembered))
+
+
+OVERDUE_SECONDS, TIMES_ITS_COST = 5.0, 1_000
+"""After so long without a turn a run gets a short one, whatever its owner has had; what takes long waits longer for that, so
+that a hundred of them take no more than a tenth of a worker.
+"""
+LOOK_SECONDS = 0.25
+
+
+class Overdue:
+    """Who has waited too long. Fifty runs of one owner of a hundred would advance only every ten seconds by their share, and
+    somebody looks at one of them.
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[tuple[str, str], float] = {}
+        self._late: deque[tuple[str, str]] = deque()
+        self._look_at = 0.0
+
+    def next(self, wanting: Mapping[str, Collection[str]], now: float) -> Turn | None:
+        """Whoever has waited longest, if that is too long; `now` are seconds of a clock that only goes forward."""
+        if now >= self._look_at:
+            self._look(wanting, now)
+        while self._late:
+            owner, member = self._late.popleft()
+            if member in wanting.get(owner, ()) and self._due[owner, member] <= now:
+                return Turn(owner, member, SHORTEST_SECONDS, remembered=SHORTEST_SECONDS, owed=LONGEST_SECONDS)
+        return None
+
+    def _look(self, wanting: Mapping[str, Collection[str]], now: float) -> None:
+        keys = [(owner, member) for owner, members in wanting.items() for member in members]
+        self._due = {key: self._due.get(key, now + OVERDUE_SECONDS) for key in keys}
+        self._late = deque(sorted((key for key in keys if self._due[key] <= now), key=self._due.__getitem__))
+        self._look_at = now + LOOK_SECONDS
+
+    def had(self, turn: Turn, seconds: float, now: float) -> None:
+        self._due[turn.owner, turn.member] = now + max(OVERDUE_SECONDS, TIMES_ITS_COST * seconds)
 
 
 def turn_seconds(owners: int, members: int) -> float:

@@ -58,7 +58,7 @@ class Clock:
 
         monkeypatch.setattr(LiveRun, "work", timed)
         monkeypatch.setattr("app.workers.scheduler.monotonic", lambda: self.now)
-        for module in ("scheduler", "live_run", "errand"):
+        for module in ("scheduler", "live_run", "errand", "tasks"):
             monkeypatch.setattr(f"app.workers.{module}.thread_time", lambda: self.now)
 
     def pass_by(self, id: str, seconds: float) -> None:

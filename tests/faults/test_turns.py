@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,10 +13,13 @@ from app.workers.turns import (
     CREDIT_SECONDS,
     EARNED,
     MEMORY_SECONDS,
+    OVERDUE_SECONDS,
     PATIENCE_SECONDS,
     ROUND_SECONDS,
     Credit,
     Line,
+    Overdue,
+    Turn,
     Turns,
     turn_seconds,
 )
@@ -188,3 +192,51 @@ def test_among_many_nobody_waits_long_for_having_had_much_once() -> None:
         turns.charge(turn, turn.seconds)
         clock += turn.seconds
     assert clock <= PATIENCE_SECONDS + ROUND_SECONDS
+
+
+def test_fifty_of_one_owner_among_many_each_have_a_turn_within_seconds() -> None:
+    """By their share alone each would wait for ten seconds and more; together they stay near it."""
+    longest, had = longest_wait(Overdue())
+    assert longest <= OVERDUE_SECONDS + 1.5
+    assert had["flood"] <= 2 * had["0"]
+
+    class Never(Overdue):
+        def next(self, *_: Any) -> None:
+            return None
+
+    assert longest_wait(Never())[0] > 10, "else this shows nothing"
+
+
+def longest_wait(overdue: Overdue) -> tuple[float, Counter[str]]:
+    """Of the fifty, in a minute in which a turn costs a millisecond more than was asked; and what each owner had."""
+    wanting = {"flood": [str(run) for run in range(50)]} | {str(owner): ["run"] for owner in range(125)}
+    turns, clock, longest, had = Turns(), 0.0, 0.0, Counter[str]()
+    since = dict.fromkeys(wanting["flood"], 0.0)
+    while clock < 60:
+        turn = overdue.next(wanting, clock) or turns.next(wanting)
+        cost = turn.seconds + 0.001
+        clock += cost
+        had[turn.owner] += cost  # type: ignore[assignment]
+        turns.charge(turn, cost)
+        overdue.had(turn, cost, clock)
+        if turn.owner == "flood":
+            longest = max(longest, clock - since[turn.member])
+            since[turn.member] = clock
+    return longest, had
+
+
+def test_who_takes_long_is_overdue_later() -> None:
+    overdue, wanting = Overdue(), {"a": ["slow", "quick"]}
+    slow, quick = Turn("a", "slow", 0.01, 1.0, 1.0), Turn("a", "quick", 0.01, 1.0, 1.0)
+    assert overdue.next(wanting, 0.0) is None
+    overdue.had(slow, 0.05, 0.0)
+    overdue.had(quick, 0.002, 1.0)
+    assert overdue.next(wanting, 5.5) is None
+    turn = overdue.next(wanting, 6.5)
+    assert turn is not None
+    assert turn.member == "quick"
+    assert overdue.next({"a": ["slow"]}, 7.0) is None, "the other wants nothing now"
+    assert overdue.next(wanting, 8.0) is None, "and waits anew when it does"
+    turn = overdue.next(wanting, 60.0)
+    assert turn is not None
+    assert turn.member == "quick"
