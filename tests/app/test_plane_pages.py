@@ -39,6 +39,8 @@ LABELLED = {"legend", "label"}
 class FakeRuns:
     """One run on points; remembers what was done to it."""
 
+    lasting = True
+
     def __init__(self, spec: RunSpec | None = None, **changes: Any) -> None:
         self.now = spec
         self.changes = changes

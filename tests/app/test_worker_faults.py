@@ -40,6 +40,7 @@ async def kill_while_working_on(runs: Runs, id: str) -> None:
             await asyncio.sleep(0.001)
 
 
+@pytest.mark.faults
 def test_killed_workers_change_nothing_in_the_end(tmp_path: Path) -> None:
     """Two runs share a worker that is killed again and again; both end with the weights of undisturbed ones."""
     dice = random.Random(1)

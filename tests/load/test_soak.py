@@ -17,6 +17,8 @@ from tests.load.visitors import enter_class, small_run
 from tests.load.wire import Line, Stream, play
 
 SECONDS = 7_200.0 if FULL else 180.0
+FULL_SECONDS = 150.0
+"""Until as many runs have places as ever will: one that nobody needs gives its own back a minute and a half after its visitor left."""
 AT_ONCE = 4
 VISITS = 100
 MEGABYTE = 2**20
@@ -49,8 +51,7 @@ def test_hours_of_visits_leave_nothing_behind(tmp_path: Path) -> None:
 
 async def hundred(server: LoadedServer) -> None:
     people: People = {}
-    await visits(server, people, VISITS)
-    await visits(server, people, VISITS)  # caches and pools are full then
+    await fill(server, people)
     before = await book(server)
     await visits(server, people, VISITS)
     after = await book(server)
@@ -62,19 +63,26 @@ async def hundred(server: LoadedServer) -> None:
 
 
 async def soak(server: LoadedServer) -> None:
-    """The slope of what is held, from the end of the first fifth on."""
+    """The slope of what is held."""
     people: People = {}
+    await fill(server, people)
     began = time.monotonic()
     count, books = 0, list[tuple[int, Book]]()
     while time.monotonic() < began + SECONDS:
         await visits(server, people, VISITS)
         count += VISITS
         books.append((count, await book(server)))
-    (first, before), (last, after) = books[len(books) // 5], books[-1]
+    (first, before), (last, after) = books[0], books[-1]
     told, met = grown(before, after, max(VISITS, last - first))
-    note("Leaks", f"{count:,} visits in {time.monotonic() - began:.0f} s; from visit {first:,} on: {told}", met=met)
+    note("Leaks", f"{count:,} visits in {time.monotonic() - began:.0f} s: {told}", met=met)
     assert after.tasks <= before.tasks
     assert after.files - before.files <= 2
+
+
+async def fill(server: LoadedServer, people: People) -> None:
+    end = time.monotonic() + FULL_SECONDS
+    while time.monotonic() < end:
+        await visits(server, people, VISITS)
 
 
 def grown(before: Book, after: Book, count: int) -> tuple[str, bool]:

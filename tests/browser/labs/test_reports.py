@@ -28,6 +28,7 @@ def save(page: Page, kind: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_what_a_student_saves_holds_on_the_teachers_page(lesson: Lesson, tmp_path: Path) -> None:
     lesson.open("gradient", "at=20.30.40")
     page = lesson.page
