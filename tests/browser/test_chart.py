@@ -66,6 +66,7 @@ def chart_words(digits: Digits) -> str:
     return digits.page.get_by_role("img", name=re.compile("against updates")).get_attribute("aria-label") or ""
 
 
+@pytest.mark.long
 def test_downloads_have_the_curve_in_them(visit: Callable[..., Digits]) -> None:
     digits = visit(state="paused")
     digits.button("100 updates").click()
@@ -101,6 +102,7 @@ def test_the_curve_is_told_and_listed(visit: Callable[..., Digits]) -> None:
     until(digits.page, lambda: "Nothing is measured yet" in chart_words(digits), "another history")
 
 
+@pytest.mark.long
 def test_fifty_thousand_points_stay_smooth(visit: Callable[..., Digits]) -> None:
     digits = visit(state="paused")
     page = digits.page

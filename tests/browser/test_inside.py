@@ -42,6 +42,7 @@ def labels(digits: Digits) -> list[tuple[int, int, int]]:
     return [(int(m[1]), int(m[2]), int(m[3])) for m in found if m]
 
 
+@pytest.mark.long
 def test_test_digits_and_the_confusion_matrix(visit: Callable[..., Digits]) -> None:
     digits = measured(visit)
     section = digits.section("Example predictions on the test set")

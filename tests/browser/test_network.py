@@ -110,6 +110,7 @@ def test_an_impossible_layer_says_why_and_cannot_be_started(visit: Callable[...,
     expect(digits.button("Start this network")).to_be_enabled()
 
 
+@pytest.mark.long
 def test_pasted_convnetjs_code_becomes_the_table(visit: Callable[..., Digits]) -> None:
     digits = visit(state="paused")
     text = digits.page.get_by_role("textbox", name="The same network as text")

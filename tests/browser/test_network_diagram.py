@@ -72,6 +72,7 @@ def test_a_weight_typed_at_its_line_is_the_engines_and_is_seen_though_the_run_is
     expect(shown.card).to_be_hidden()
 
 
+@pytest.mark.long
 def test_biases_and_weights_are_typed_by_keyboard_alone(plane: Callable[..., Plane]) -> None:
     shown = plane()
     shown.page.locator("select[name=activation-0]").focus()
@@ -111,6 +112,7 @@ def test_a_neuron_is_shown_large_and_its_card_outlives_the_answer_of_the_server(
     expect(shown.page.locator("plane-plot")).to_contain_text("neuron 2 of layer 1")
 
 
+@pytest.mark.long
 def test_a_layer_that_is_added_is_drawn_and_can_be_read(plane: Callable[..., Plane]) -> None:
     shown = plane()
     shown.page.get_by_role("button", name="More layers").click()
@@ -125,6 +127,7 @@ def test_a_layer_that_is_added_is_drawn_and_can_be_read(plane: Callable[..., Pla
     assert shown.neuron(6, 1).locator("canvas").evaluate(painted)
 
 
+@pytest.mark.long
 def test_on_a_phone_the_network_scrolls_in_its_own_box(plane: Callable[..., Plane]) -> None:
     shown = plane("play=0&network=8.tanh,8.tanh,8.tanh,8.tanh")
     shown.page.set_viewport_size(PHONE)

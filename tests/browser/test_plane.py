@@ -123,6 +123,7 @@ def test_it_can_be_watched_update_by_update(bench: Bench) -> None:
 # ---- Points of one's own ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_four_painted_classes_are_learned(bench: Bench) -> None:
     bench.open("/plane?data=gaussians&classes=4&points=8&train=1&network=8.tanh&optimizer=adam&lr=0.05&batch=10&play=0&name=corners")
     bench.page.get_by_text("Paint points").click()

@@ -71,6 +71,7 @@ def test_a_saved_network_predicts_the_same_when_loaded(visit: Callable[..., Digi
     digits.api.delete(f"/runs/{made.run}")
 
 
+@pytest.mark.long
 def test_a_network_can_be_pasted(visit: Callable[..., Digits]) -> None:
     digits = trained(visit)
     text = save(digits, "convnetjs JSON").read_text("utf-8")
@@ -84,6 +85,7 @@ def test_a_network_can_be_pasted(visit: Callable[..., Digits]) -> None:
     digits.api.delete(f"/runs/{made.run}")
 
 
+@pytest.mark.long
 def test_damaged_files_are_refused_in_words(visit: Callable[..., Digits], faults: Faults) -> None:
     faults.expect("the server responded with a status of 4")
     digits = trained(visit)

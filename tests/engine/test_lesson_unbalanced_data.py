@@ -150,6 +150,7 @@ def learn_and_judge() -> None:
     print(counts.positives, counts.negatives, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, reached)
 
 
+@pytest.mark.long
 def test_ten_million_transactions_fit_into_little_memory() -> None:
     """In a process of its own, whose largest size the system knows. What the lab asks for can be reached."""
     code = "from tests.engine.test_lesson_unbalanced_data import learn_and_judge; learn_and_judge()"

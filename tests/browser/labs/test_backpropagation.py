@@ -76,6 +76,7 @@ def test_there_and_back_by_hand(lesson: Lesson) -> None:
     lesson.look("solved")
 
 
+@pytest.mark.long
 def test_any_weight_of_another_run(lesson: Lesson, api: httpx.Client) -> None:
     """From a line of the plane's network to where it is explained; and what is not there is told."""
     page = lesson.page

@@ -12,6 +12,7 @@ from tests.browser.labs.lesson import Lesson
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.long
 def test_a_product_vanishes_and_a_sum_stays(lesson: Lesson) -> None:
     page = lesson.page
     lesson.open("loss")
