@@ -130,6 +130,7 @@ class Overdue:
 
     def __init__(self) -> None:
         self._due: dict[tuple[str, str], float] = {}
+        self._cost: dict[tuple[str, str], float] = {}
         self._late: deque[tuple[str, str]] = deque()
         self._look_at = 0.0
 
@@ -140,17 +141,21 @@ class Overdue:
         while self._late:
             owner, member = self._late.popleft()
             if member in wanting.get(owner, ()) and self._due[owner, member] <= now:
-                return Turn(owner, member, SHORTEST_SECONDS, remembered=SHORTEST_SECONDS, owed=LONGEST_SECONDS)
+                return Turn(owner, member, SHORTEST_SECONDS, remembered=2 * SHORTEST_SECONDS, owed=LONGEST_SECONDS)
         return None
 
     def _look(self, wanting: Mapping[str, Collection[str]], now: float) -> None:
         keys = [(owner, member) for owner, members in wanting.items() for member in members]
         self._due = {key: self._due.get(key, now + OVERDUE_SECONDS) for key in keys}
+        self._cost = {key: self._cost[key] for key in keys if key in self._cost}
         self._late = deque(sorted((key for key in keys if self._due[key] <= now), key=self._due.__getitem__))
         self._look_at = now + LOOK_SECONDS
 
     def had(self, turn: Turn, seconds: float, now: float) -> None:
-        self._due[turn.owner, turn.member] = now + max(OVERDUE_SECONDS, TIMES_ITS_COST * seconds)
+        key = turn.owner, turn.member
+        usual = min(seconds, self._cost.get(key, seconds))  # to be saved once is no habit
+        self._cost[key] = seconds
+        self._due[key] = now + max(OVERDUE_SECONDS, TIMES_ITS_COST * usual)
 
 
 def turn_seconds(owners: int, members: int) -> float:

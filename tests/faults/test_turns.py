@@ -240,3 +240,12 @@ def test_who_takes_long_is_overdue_later() -> None:
     turn = overdue.next(wanting, 60.0)
     assert turn is not None
     assert turn.member == "quick"
+
+
+def test_one_turn_that_took_long_is_no_habit() -> None:
+    overdue, wanting, turn = Overdue(), {"a": ["run"]}, Turn("a", "run", 0.01, 1.0, 1.0)
+    assert overdue.next(wanting, 0.0) is None
+    for seconds, now, due in ((0.002, 0.0, 5.0), (0.05, 10.0, 15.0), (0.05, 20.0, 70.0)):
+        overdue.had(turn, seconds, now)
+        assert overdue.next(wanting, due - 0.5) is None
+        assert overdue.next(wanting, due + 0.5) is not None
