@@ -58,7 +58,7 @@ def wanted(extras: Sequence[str]) -> dict[str, object]:
 
 
 def lock(extras: Sequence[str]) -> Path:
-    """What every package has to be, to the last bit. Only what is gigabytes large comes by its version alone."""
+    """What every package has to be, to the last bit. Extras beside the tests' come by their versions alone."""
     return LOCKS / ("test.txt" if "test" in extras else "run.txt")
 
 

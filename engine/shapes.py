@@ -89,6 +89,10 @@ PlanOrProblem: TypeAlias = LayerPlan | LayerProblem
 
 def plan(specs: Sequence[LayerSpec], input_shape: Shape) -> list[LayerPlan]:
     """Every layer of the network for examples of `input_shape` (C, H, W); SpecError names the first that cannot be."""
+    if not 1 <= len(specs) <= MAX_LAYERS:
+        raise SpecError(
+            f"A network has 1 to {MAX_LAYERS} layers; this one has {len(specs)}.", field="/network", code="layer_count"
+        )
     # 1, 1.0 and True are the same to a cache, and not the same to a spec.
     kinds = tuple(type(value) for spec in specs for value in astuple(spec))
     return list(_planned(tuple(specs), kinds, input_shape))
@@ -96,10 +100,6 @@ def plan(specs: Sequence[LayerSpec], input_shape: Shape) -> list[LayerPlan]:
 
 @lru_cache(maxsize=PLANS_KEPT)
 def _planned(specs: tuple[LayerSpec, ...], _: tuple[type, ...], input_shape: Shape) -> tuple[LayerPlan, ...]:
-    if not 1 <= len(specs) <= MAX_LAYERS:
-        raise SpecError(
-            f"A network has 1 to {MAX_LAYERS} layers; this one has {len(specs)}.", field="/network", code="layer_count"
-        )
     layers = []
     shape = input_shape
     for index in range(len(specs)):

@@ -97,9 +97,8 @@ def state_word(run: Mapping[str, Any]) -> str:
     word, waiting = WORDS[run["state"]], run.get("waiting")
     if run["state"] != "queued" or not waiting:
         return word
-    seconds = waiting["seconds"]
-    about = "" if seconds is None else f", about {seconds} s" if seconds < 60 else f", about {seconds // 60} min"
-    return f"{word} · number {waiting['position']:,}{about}"
+    where = InLine(**waiting)
+    return f"{word} · number {where.position:,}{f', {where.time}' if where.time else ''}"
 
 
 def in_line(waiting: Mapping[str, Any]) -> str:

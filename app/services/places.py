@@ -43,12 +43,15 @@ class InLine:
     seconds: int | None
 
     @property
-    def words(self) -> str:
+    def time(self) -> str | None:
+        """What `seconds` are in words."""
         if self.seconds is None:
-            estimate = ""
-        else:
-            estimate = f", in about {self.seconds} s" if self.seconds < 60 else f", in about {self.seconds // 60} min"
-        return f"number {self.position:,} in line{estimate}"
+            return None
+        return f"about {self.seconds} s" if self.seconds < 60 else f"about {self.seconds // 60} min"
+
+    @property
+    def words(self) -> str:
+        return f"number {self.position:,} in line{f', in {self.time}' if self.time else ''}"
 
 
 class Places:

@@ -190,8 +190,9 @@ class Runs(LookingAtRuns):
             self._live.places.leave(id)
             self.keeping.give_back()
             raise
+        held = self._live.keep(held)
         await self._stored.turn()
-        return self._live.keep(held)
+        return held
 
     async def _thin_out(self, id: str) -> None:
         """There are too many, and nobody named this one."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,3 +166,12 @@ def test_the_estimate_of_memory_holds_for_fast_forms(
     first = Conv2D(filters=filters, kernel_size=3, padding=1)
     layers = (first, ReLU(), Conv2D(filters=8, kernel_size=kernel_size, padding=1), *pool, Dense(units=3))
     assert memory_used(layers, (1, 14, 14), 20) <= estimate_bytes(layers, (1, 14, 14), 20)
+
+
+@pytest.mark.parametrize("units", [8.0, True, "8"])
+def test_a_plan_that_is_remembered_is_not_anothers(units: Any) -> None:
+    """8.0 and 8 are equal, and so are 1 and True; only one of each is a number of units."""
+    for count in (8, 1):
+        assert plan((Dense(units=count),), (2,))[0].parameters == 3 * count
+    with pytest.raises(SpecError, match="whole number"):
+        plan((Dense(units=units),), (2,))
