@@ -81,7 +81,7 @@ def figures(settings: Settings, states: Mapping[str, RunState]) -> Generator[Non
     curves, ends = {}, {}
     for name, spec in runs(settings).items():
         state = states.get(name, RunState())
-        curve = yield from measured(spec, state.step)
+        curve = yield from measured(spec, state.step, None if state.state == "diverged" else state.parameters)
         curves[name] = _curve(curve, found[name], state)
         ends[name] = yield from _end(spec, state)
     return {

@@ -20,6 +20,7 @@ from engine.datasets.plane import Positions
 from engine.datasets.points import PointDataset, points_dataset
 from engine.datasets.table import encode_rows
 from engine.errors import DivergedError
+from engine.lessons.known import Known
 from engine.specs import RunSpec, TableSpec
 from engine.trainer import Trainer
 
@@ -127,15 +128,23 @@ def lattice(w0: tuple[float, float], w1: tuple[float, float], columns: int, rows
 def walked(spec: RunSpec, updates: int) -> Generator[None, None, Numbers]:
     """Where a run of the forty points has been: its weights (T + 1, 2) after 0, 1, … `updates` updates, at most 1,000.
 
-    It is walked again, as a run is what its spec makes it, to the last bit. Where it diverges the path ends. Yields now
-    and then.
+    Where it diverges the path ends. Yields now and then.
     """
+    path = yield from _paths.of(spec)
+    return path[: updates + 1]
+
+
+def _walked(spec: RunSpec) -> Generator[None, None, Numbers]:
+    """It is walked again, as a run is what its spec makes it, to the last bit."""
     trainer = Trainer(spec, line_dataset())
     places = [written(*trainer.network.parameters.tolist())]
     with suppress(DivergedError):
-        for step in range(min(updates, LONGEST)):
+        for step in range(LONGEST):
             trainer.step()
             places.append(written(*trainer.network.parameters.tolist()))
             if step % PORTION == PORTION - 1:
                 yield
     return np.array(places)
+
+
+_paths = Known(_walked, most=200)

@@ -7,15 +7,15 @@ Slide: "Batch".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import suppress
+from bisect import bisect_right
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import isfinite
-from typing import TypeVar
 
 from engine.datasets.points import PointDataset, points_dataset
 from engine.errors import DivergedError
+from engine.lessons.known import Known
 from engine.specs import SGD, Dense, PlaneSpec, RunSpec, StopSpec, Tanh
 from engine.trainer import Trainer
 
@@ -24,13 +24,11 @@ PASSES = 12
 WIDTH = 8
 
 PLACES = 100
-"""Measurements of a whole run, so that its curve is smooth and measuring takes less than training."""
+"""Measurements of a whole race, so that its curve is smooth and measuring takes less than training."""
+LONGEST = 4
+"""Races that a curve is long at most."""
 PORTION = 500
 """Updates from one breath to the next: some ten milliseconds."""
-MOST_KNOWN = 1_000
-
-T = TypeVar("T")
-Key = TypeVar("Key")
 
 
 def ring() -> PlaneSpec:
@@ -70,6 +68,18 @@ def loss_over_all(trainer: Trainer) -> float | None:
     return loss if isfinite(loss) else None
 
 
+@cache
+def _judge() -> Trainer:
+    return Trainer(racer(1, 0.1, 1), ring_points())
+
+
+def loss_with(parameters: Sequence[float]) -> float | None:
+    """The same of a racer with these parameters: all racers are one network."""
+    trainer = _judge()
+    trainer.network.parameters[:] = parameters
+    return loss_over_all(trainer)
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """The loss over all points after so many updates, from none to the last one that could be made."""
@@ -78,26 +88,52 @@ class Curve:
     losses: list[float | None]
 
 
-_curves: dict[tuple[RunSpec, int], Curve] = {}
-"""Curves that this process has worked out: they are asked for again with every change beside them."""
-_curves_under_way: dict[tuple[RunSpec, int], Generator[None, None, Curve]] = {}
+class Race:
+    """A run trained again, as it is what its spec makes it, and its curve as far as it has come."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self._trainer = Trainer(spec, ring_points())
+        self._every = max(1, updates(spec.batch_size) // PLACES)
+        self._left = LONGEST * updates(spec.batch_size)
+        self.curve = Curve([0], [loss_over_all(self._trainer)])
+
+    @property
+    def next(self) -> int | None:
+        """The update of the next measurement; None where it diverges, or where nobody looks any more."""
+        return self._trainer.steps + min(self._every, self._left) if self._left else None
+
+    def advance(self) -> None:
+        """To the next measurement."""
+        try:
+            self._trainer.advance(min(self._every, self._left))
+        except DivergedError:
+            self._left = 0
+            return
+        self._left -= min(self._every, self._left)
+        self.curve.steps.append(self._trainer.steps)
+        self.curve.losses.append(loss_over_all(self._trainer))
 
 
-def measured(spec: RunSpec, count: int) -> Generator[None, None, Curve]:
-    """The curve of a run after `count` updates, by training it again: it is what its spec makes it. Yields now and then."""
-    return together((spec, count), lambda: _measured(spec, count), _curves, _curves_under_way)
+@lru_cache(maxsize=60)
+def _race(spec: RunSpec) -> Race:
+    """The same one for all who look, so that each look goes on where the one before it ended."""
+    return Race(spec)
 
 
-def _measured(spec: RunSpec, count: int) -> Generator[None, None, Curve]:
-    trainer = Trainer(spec, ring_points())
-    every = max(1, updates(spec.batch_size) // PLACES)
-    curve = Curve([0], [loss_over_all(trainer)])
-    with suppress(DivergedError):
-        while trainer.steps < count:
-            trainer.advance(min(every, count - trainer.steps))
-            curve.steps.append(trainer.steps)
-            curve.losses.append(loss_over_all(trainer))
-            yield
+def measured(spec: RunSpec, count: int, parameters: Sequence[float] | None = None) -> Generator[None, None, Curve]:
+    """The curve of a run as far as `count` updates, if given with the end that the `parameters` there make. Yields now and then.
+
+    Four times as long as the race it ends: a page looks every second at a run that may go on for hours.
+    """
+    race = _race(spec)
+    while race.next is not None and race.next <= count:
+        race.advance()
+        yield
+    places = bisect_right(race.curve.steps, count)
+    curve = Curve(race.curve.steps[:places], race.curve.losses[:places])
+    if parameters is not None and race.next is not None and curve.steps[-1] < count:
+        curve.steps.append(count)
+        curve.losses.append(loss_with(parameters))
     return curve
 
 
@@ -108,39 +144,9 @@ def seconds_an_update(spec: RunSpec, clock: Callable[[], float]) -> float:
     return (result.forward_seconds + result.backward_seconds) / trainer.steps
 
 
-_known: dict[RunSpec, float | None] = {}
-"""Final losses that this process has worked out: a table is asked for again with every change beside it."""
-_under_way: dict[RunSpec, Generator[None, None, float | None]] = {}
-
-
 def final_loss(spec: RunSpec) -> Generator[None, None, float | None]:
     """Of a whole run on the ring; None when it diverges. Yields now and then."""
-    return together(spec, lambda: _trained(spec), _known, _under_way)
-
-
-def together(
-    key: Key,
-    work: Callable[[], Generator[None, None, T]],
-    known: dict[Key, T],
-    under_way: dict[Key, Generator[None, None, T]],
-) -> Generator[None, None, T]:
-    """What the work comes to. All who ask for the same while it is under way work on it in turns: a class opens a lab at once."""
-    while key not in known:
-        if key not in under_way:
-            if len(known) >= MOST_KNOWN:
-                known.clear()
-                under_way.clear()
-            under_way[key] = work()
-        try:
-            next(under_way[key])
-        except BaseException as end:
-            del under_way[key]
-            if not isinstance(end, StopIteration):
-                raise
-            known[key] = end.value
-        else:
-            yield
-    return known[key]
+    return _final_losses.of(spec)
 
 
 def _trained(spec: RunSpec) -> Generator[None, None, float | None]:
@@ -155,3 +161,6 @@ def _trained(spec: RunSpec) -> Generator[None, None, float | None]:
     except DivergedError:
         return None
     return loss_over_all(trainer)
+
+
+_final_losses = Known(_trained, most=1_000)

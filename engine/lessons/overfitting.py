@@ -6,7 +6,7 @@ Slide: "Overfitting: the model matches the training data too well".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -110,7 +110,11 @@ def measurements(step: int) -> int:
     return min(step, EARLY) // OFTEN + max(0, step - EARLY) // SELDOM
 
 
-@lru_cache(maxsize=8)
 def beside(spec: RunSpec) -> Beside:
-    """The same one for the same run, so that each look goes on where the one before it ended."""
+    """The same one for the same run, so that each look goes on where the one before it ended, and wherever the run is to end."""
+    return _beside(replace(spec, stop=StopSpec()))
+
+
+@lru_cache(maxsize=60)
+def _beside(spec: RunSpec) -> Beside:
     return Beside(spec)

@@ -15,6 +15,7 @@ from engine.errors import DivergedError
 from engine.lessons import minibatches
 from engine.lessons.minibatches import (
     EXAMPLES,
+    LONGEST,
     PASSES,
     final_loss,
     loss_over_all,
@@ -75,14 +76,26 @@ def test_the_loss_is_that_of_every_point_by_hand() -> None:
 
 
 def test_a_curve_is_the_loss_of_the_run_at_each_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minibatches, "_curves", {})
-    spec = racer(16, 0.3, 1)
-    curve = finished(measured(spec, 100))
+    spec = racer(16, 0.3, 31)
+    there = raced(spec, 100)
+    curve = finished(measured(spec, 100, there.network.parameters.tolist()))
     assert curve.steps == [0, *range(3, 100, 3), 100]
     for place in (1, 10, len(curve.steps) - 1):
         assert curve.losses[place] == loss_over_all(raced(spec, curve.steps[place]))
     monkeypatch.setattr(minibatches, "Trainer", known_already)
-    assert finished(measured(spec, 100)) == curve
+    assert finished(measured(spec, 100)).steps == [0, *range(3, 100, 3)]
+    assert finished(measured(spec, 99, there.network.parameters.tolist())).steps == [0, *range(3, 100, 3)]
+
+
+def test_a_curve_goes_on_for_some_races_and_is_trained_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = racer(16, 0.3, 33)
+    twice = finished(measured(spec, 2 * updates(16)))
+    assert twice.losses[-1] == loss_over_all(raced(spec, 2 * updates(16)))
+    whole = finished(measured(spec, 10**9, raced(spec).network.parameters.tolist()))
+    assert whole.steps[-1] == LONGEST * updates(16)
+    monkeypatch.setattr(Trainer, "advance", known_already)
+    assert finished(measured(spec, 2 * updates(16))) == twice
+    assert finished(measured(spec, 10**9)) == whole
 
 
 def test_a_curve_ends_where_the_run_diverges() -> None:
@@ -103,37 +116,15 @@ def test_an_update_takes_its_share_of_the_time() -> None:
 
 
 def test_a_cell_of_the_table_is_where_that_race_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minibatches, "_known", {})
-    spec = racer(16, 0.3, 1)
+    spec = racer(16, 0.3, 32)
     found = finished(final_loss(spec))
     assert found == loss_over_all(raced(spec))
     monkeypatch.setattr(minibatches, "Trainer", known_already)
     assert finished(final_loss(spec)) == found
 
 
-def test_what_diverges_has_no_final_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minibatches, "_known", {})
+def test_what_diverges_has_no_final_loss() -> None:
     assert finished(final_loss(WILD)) is None
-
-
-def test_all_who_ask_for_the_same_work_on_it_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minibatches, "_known", {})
-    spec = racer(1, 0.03, 21)
-    portions = len(list(final_loss(spec)))
-    minibatches._known.clear()
-    asked = [final_loss(spec) for _ in range(4)]
-    turns, found = 0, list[float | None]()
-    for work in itertools.cycle(asked):
-        if len(found) == len(asked):
-            break
-        try:
-            next(work)
-            turns += 1
-        except StopIteration as end:
-            found.append(end.value)
-    assert turns == portions > 1
-    assert set(found) == {loss_over_all(raced(spec))}
-    assert not minibatches._under_way
 
 
 def test_what_the_slide_says_shows_in_the_table() -> None:

@@ -6,20 +6,32 @@ import asyncio
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Generator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.labs.catalogue import ALL, CHAPTERS, LABS
-from app.labs.lesson import MOST_RUNS, Lab
+from app.labs.lesson import MOST_PARAMETERS, MOST_RUNS, Json, Lab, RunState
 from app.labs.settings import hints, query, read, texts
 from app.prose import MATHML, formula, prose, words
 from app.services.labs import Labs
 from app.templating import ROOT
+from engine.datasets.points import points_dataset
 from engine.shapes import check_run
+from engine.specs import MnistSpec, TransactionsSpec
+from engine.trainer import StepResult, Trainer
 from tests.app.small_runs import service
 
 EACH = pytest.mark.parametrize("lab", ALL, ids=[lab.name for lab in ALL])
+def learns_from_points(lab: Lab) -> bool:
+    """Not from pictures or transactions, of which nothing is trained again to be shown."""
+    datasets = [spec.dataset for spec in lab.runs(lab.settings()).values()]
+    return not any(isinstance(dataset, MnistSpec | TransactionsSpec) for dataset in datasets)
+
+
 SENTENCE = re.compile(r"[A-Z“$].*[.?!:]$", re.DOTALL)
 
 
@@ -127,3 +139,51 @@ def test_as_they_open_nothing_is_solved_and_everything_can_be_drawn(tmp_path: Pa
                         assert part.formula.numbers(visit.figures), lab.name
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("lab", [lab for lab in ALL if learns_from_points(lab)], ids=lambda lab: lab.name)
+def test_a_look_at_what_has_trained_for_long_trains_nothing_anew(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page looks once a second, and a class is three hundred pages: no look may cost more the longer a run goes on."""
+    settings = lab.settings()
+    trainers = {name: Trainer(spec, points_dataset(spec.dataset)) for name, spec in lab.runs(settings).items()}  # type: ignore[arg-type]
+    far, on = 4_000, 100
+    trained = Counter[str]()
+    for trainer in trainers.values():
+        trainer.advance(far)
+    looked_at(lab, settings, trainers)
+    for trainer in trainers.values():
+        trainer.advance(on)
+    step, advance = Trainer.step, Trainer.advance
+
+    def counted_step(self: Trainer) -> StepResult:
+        trained["updates"] += 1
+        return step(self)
+
+    def counted_advance(self: Trainer, count: int) -> StepResult:
+        trained["updates"] += count
+        return advance(self, count)
+
+    monkeypatch.setattr(Trainer, "step", counted_step)
+    monkeypatch.setattr(Trainer, "advance", counted_advance)
+    looked_at(lab, settings, trainers)
+    assert trained["updates"] <= 6 * on * len(trainers)
+
+
+def looked_at(lab: Lab, settings: Any, trainers: Mapping[str, Trainer]) -> Json:
+    """What the figures say of runs that stand where these trainers do."""
+    states = {}
+    for name, trainer in trainers.items():
+        seen = finished(lab.look(trainer, settings, name)) if lab.look else {}
+        weights = trainer.network.parameters
+        parameters = tuple(weights.tolist()) if weights.size <= MOST_PARAMETERS else None
+        states[name] = RunState(step=trainer.steps, state="running", parameters=parameters, seen=seen)
+    figures = lab.figures(settings, states)
+    return finished(figures) if isinstance(figures, Generator) else figures
+
+
+def finished(work: Generator[None, None, Json]) -> Json:
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
