@@ -24,6 +24,7 @@ import uvicorn
 from app.connections import Connection, Places
 from app.listening import accepted_at_once, allow_many_files, fitting, listen_on_a_free_port, outward_name
 from app.main import Nabla, create_app
+from app.rounds import new_event_loop
 from app.settings import Settings, SettingsError
 from app.store.opening import StartupError
 from app.templating import build_id, environment
@@ -61,7 +62,8 @@ def serve(settings: Settings) -> int:
         sys.stderr.write(f"{warning}\n")
     settings = replace(settings, limits=limits)
     try:
-        asyncio.run(run(create_app(settings), settings, sockets, accepted_at_once(files)))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(run(create_app(settings), settings, sockets, accepted_at_once(files)))
     except (StartupError, SettingsError) as error:
         return fail(str(error))
     except OSError as error:
