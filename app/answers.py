@@ -105,7 +105,7 @@ class Run(Answer):
     kind: Literal["run", "lab"] = Field(description="A lab's runs are in no list, and go when there are many.")
     shared: bool = Field(description="Whether others of the class may look at it.")
     named: bool = Field(description="Whether somebody chose its name; such a run is never deleted unasked.")
-    waiting: Waiting | None = Field(description="While it is queued: where it stands in the line for a place.")
+    waiting: Waiting | None = Field(description="While it waits for a place to train in, or to be looked into: where it stands in the line.")
     version: str = Field(description="Differs where what the run is made of does; a change can name it as `expected`.")
     generation: int = Field(description="Counts resets and restores; points of another generation are not this run's.")
     metrics: Measurements

@@ -25,19 +25,16 @@ from engine.network import Network
 from engine.optimizers import OPTIMIZERS, AnyOptimizer
 from engine.schedules import learning_rate_share
 from engine.shapes import check_run
-from engine.specs import LIVE_FIELDS, MnistSpec, OptimizerSpec, RunSpec, Split
+from engine.specs import MnistSpec, OptimizerSpec, RunSpec, Split
 from engine.tape import MAX_PARAMETERS as MAX_TAPED_PARAMETERS
 from engine.taped_training import TapedTraining, can_be_taped
-from engine.validation import checked
+from engine.validation import changed, checked
 
 if TYPE_CHECKING:
     from engine.parallel import SecondCore
 
 GENERATORS = ("order", "crops", "dropout")
 """The random generators of a training that goes on; the initial weights have another, used up at once."""
-
-LIVE = ("learning_rate", "momentum", *LIVE_FIELDS)
-"""What may change while a run goes on; the first two are the optimizer's own."""
 
 
 def no_clock() -> float:
@@ -353,20 +350,11 @@ class Trainer:
             gradients *= limit / sqrt(square)
 
     def change(self, **hyperparameters: Any) -> RunSpec:
-        """Change what may change while a run goes on (`LIVE`); a new optimizer of the same name keeps its memory.
+        """Go on with what `changed` makes of the spec; a new optimizer of the same name keeps its memory.
 
-        Raises SpecError, and changes nothing, when a value is out of its range or the optimizer has no such number.
+        Raises SpecError, and changes nothing, when a value is out of its range too.
         """
-        for name in hyperparameters:
-            if name not in LIVE:
-                raise SpecError(f"{name} cannot change during a run; start a new one with it.", field=f"/{name}")
-        optimizer: OptimizerSpec = hyperparameters.pop("optimizer", self.spec.optimizer)
-        for name in ("learning_rate", "momentum"):
-            if name in hyperparameters:
-                if not hasattr(optimizer, name):
-                    raise SpecError(f"{optimizer.name} has no {name}.", field=f"/optimizer/{name}")
-                optimizer = replace(optimizer, **{name: hyperparameters.pop(name)})
-        self._adopt(replace(self.spec, optimizer=optimizer, **hyperparameters))
+        self._adopt(changed(self.spec, **hyperparameters))
         return self.spec
 
     def _adopt(self, spec: RunSpec) -> None:

@@ -8,7 +8,7 @@ SpecError whose `field` is a JSON pointer to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -16,10 +16,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Interval, Len
 
 from engine.errors import SpecError
-from engine.specs import RunSpec
+from engine.specs import LIVE_FIELDS, RunSpec
 
 LARGEST_NUMBER = 1e300
 """A float field refuses larger numbers as no numbers: infinity, or a whole number that no float can hold."""
+
+OF_THE_OPTIMIZER = ("learning_rate", "momentum")
+LIVE = (*OF_THE_OPTIMIZER, *LIVE_FIELDS)
+"""What may change while a run goes on."""
 
 
 def read_run_spec(values: Any) -> RunSpec:
@@ -32,6 +36,23 @@ def read_run_spec(values: Any) -> RunSpec:
 def checked(spec: RunSpec) -> RunSpec:
     """The same spec, if every field is of its type and in its range (dataclasses themselves do not look)."""
     return read_run_spec(spec.to_dict())
+
+
+def changed(spec: RunSpec, **hyperparameters: Any) -> RunSpec:
+    """The spec of a run that goes on with other hyperparameters (`LIVE`); their ranges are for `checked` to look at.
+
+    Raises SpecError when something cannot change while a run goes on, or the optimizer has no such number.
+    """
+    for name in hyperparameters:
+        if name not in LIVE:
+            raise SpecError(f"{name} cannot change during a run; start a new one with it.", field=f"/{name}")
+    optimizer = hyperparameters.pop("optimizer", spec.optimizer)
+    for name in OF_THE_OPTIMIZER:
+        if name in hyperparameters:
+            if not hasattr(optimizer, name):
+                raise SpecError(f"{optimizer.name} has no {name}.", field=f"/optimizer/{name}")
+            optimizer = replace(optimizer, **{name: hyperparameters.pop(name)})
+    return replace(spec, optimizer=optimizer, **hyperparameters)
 
 
 def read_value(annotation: Any, value: Any, pointer: str) -> Any:

@@ -213,15 +213,16 @@ class LiveRuns(HeldRuns):
             if held.state == "running":
                 held.wish = "running"
                 held.channel.run["state"] = "queued"
-            if (where := self.places.in_line(held.id)) is not None:
+            if held.state == "queued" and (where := self.places.in_line(held.id)) is not None:
                 self._tell_position(held.id, where)
             try:
                 await called
             except asyncio.CancelledError:
                 raise Busy("The run was taken out of the line before it had a place. Try again.") from None
-        held.channel.run["waiting"] = None
         if held.state == "queued":
-            held.channel.run["sentence"] = SENTENCES["queued"]
+            held.channel.run |= {"waiting": None, "sentence": SENTENCES["queued"]}
+        elif held.channel.run["waiting"] is not None:
+            held.channel.status({"waiting": None})
 
     async def line_up(self, held: Held) -> bool:
         """Whether a paused run has to wait for a place before it can train; it says so, and begins when it has one."""
@@ -231,7 +232,7 @@ class LiveRuns(HeldRuns):
         if where is None or held.state != "paused":
             return False
         held.wish = "running"
-        held.channel.status({"state": "queued"})
+        held.channel.status({"state": "queued", "waiting": None})
         self._tell_position(held.id, where)
         self.persist(held)
         return True
@@ -245,13 +246,23 @@ class LiveRuns(HeldRuns):
         self.persist(held)
         return True
 
+    async def is_in_line(self, held: Held) -> bool:
+        """Whether the run has no place and gets none soon: its worker cannot be asked anything."""
+        return await self.open_within(held, SOON_SECONDS) is not None
+
+    def respecify(self, held: Held, spec: RunSpec) -> None:
+        """The run is made of something else now, in its worker or before it has one."""
+        held.spec = spec
+        held.channel.change(describe_spec(spec))
+        self.persist(held)
+
     def _tell_position(self, id: str, where: InLine) -> None:
+        """To whoever looks at the run; one that would not train either way keeps its own sentence."""
         held = self._held.get(id)
-        if held is None or held.state != "queued":
+        if held is None or (waiting := asdict(where)) == held.channel.run["waiting"]:
             return
-        waiting = asdict(where)
-        if waiting != held.channel.run["waiting"]:
-            held.channel.status({"waiting": waiting, "sentence": f"It waits for a place: {where.words}."})
+        sentence = {"sentence": f"It waits for a place: {where.words}."} if held.state == "queued" else {}
+        held.channel.status({"waiting": waiting, **sentence})
 
     async def _put_away(self, ids: Iterable[str]) -> str | None:
         idle = [held for id in ids if (held := self._held.get(id)) is not None and self._is_unwanted(held)]
@@ -331,9 +342,7 @@ class LiveRuns(HeldRuns):
                 self.persist(held)
                 self._share_cores()
             case Changed(spec=spec):
-                held.spec = spec
-                channel.change(describe_spec(spec))
-                self.persist(held)
+                self.respecify(held, spec)
                 self._share_cores()
             case Restored(snapshot=snapshot, anew=anew):
                 held.restored_at = snapshot["step"]

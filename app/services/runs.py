@@ -8,16 +8,16 @@ import json
 import logging
 import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from app import __version__
 from app.asking import LOCAL, asking
 from app.channel import Channel, subscribe_together
 from app.clock import utc_now
 from app.crowd import Crowd
-from app.errors import BadRequest, Busy, Conflict, Overtaken, Problem, Unprocessable
-from app.names import check_names
+from app.errors import BadRequest, Busy, Conflict, Problem, Unprocessable
 from app.services.changes import RunChanges, Unchanged
+from app.services.checks import changed_spec, check, check_version
 from app.services.description import describe, nothing_yet, values_of
 from app.services.held import Held
 from app.services.keeping import Keeping, check_disk
@@ -42,8 +42,6 @@ from app.workers.messages import (
 )
 from app.workers.pool import Pool
 from app.workers.states import SENTENCES
-from engine.errors import SpecError
-from engine.shapes import check_whole
 from engine.specs import RunSpec
 from engine.validation import read_run_spec
 
@@ -299,7 +297,7 @@ class Runs(LookingAtRuns):
         if values:
             async with held.changing:
                 check_version(held, expected)
-                await self._live.ask(held, Change(run=id, values=values, state=changes.state))
+                await self._change(held, values, changes.state)
             if changes.name is not None:
                 held.channel.change({"named": True})
                 self._live.persist(held)
@@ -311,6 +309,16 @@ class Runs(LookingAtRuns):
             if not (await self._live.line_up(held) if goes else self._live.leave_line(held, changes.state)):
                 await self._live.ask(held, Change(run=id, values=values, state=changes.state))
         return dict(held.channel.run)
+
+    async def _change(self, held: Held, values: dict[str, Any], state: str | None) -> None:
+        """In its worker; a run that waits for a place begins with the new values when it has one."""
+        if (state is not None and held.state != "queued") or not await self._live.is_in_line(held):
+            await self._live.ask(held, Change(run=held.id, values=values, state=state))
+            return
+        hyperparameters = {name: value for name, value in values.items() if name != "updates_per_second"}
+        self._live.respecify(held, changed_spec(held.spec, hyperparameters))
+        if state is not None and state != "running":
+            self._live.leave_line(held, state)
 
     async def respec(
         self, id: str, spec: RunSpec, *, keep: Literal["weights", "nothing"] = "nothing", expected: str | None = None
@@ -418,22 +426,6 @@ class Runs(LookingAtRuns):
         held = [await self._live.find(id) for id in dict.fromkeys(ids)]
         channels, pings = [run.channel for run in held], self._limits.ping_seconds
         return self._watching.stream(held, watch_id, subscribe_together(channels, views, watch_id, ping_seconds=pings))
-
-
-def check(spec: RunSpec) -> None:
-    """Raises Unprocessable with what is impossible in a spec that has been read; one that has not, its worker reads."""
-    try:
-        check_whole(spec)
-        check_names(spec)
-    except SpecError as error:
-        raise Unprocessable(str(error), field=error.field, code=error.code) from error
-
-
-def check_version(held: Held, expected: str | None) -> None:
-    """Raises Overtaken when the run is no longer what somebody made their change of."""
-    version = str(held.channel.run["version"])
-    if expected is not None and expected != version:
-        raise Overtaken(version, state=held.state)
 
 
 def new_id() -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.asking import Asker, asking
-from app.errors import Busy, Conflict, Forbidden, NoSuchRun
+from app.errors import Busy, Conflict, Forbidden, NoSuchRun, Overtaken, Unprocessable
 from app.services.changes import RunChanges
+from app.services.places import PLACE_SECONDS
 from app.services.waiting import Line
+from app.workers.states import SENTENCES
 from tests.app.small_runs import of_points, service, until
 
 
@@ -109,6 +113,55 @@ def test_a_paused_run_that_is_to_train_waits_in_line_and_says_so(tmp_path: Path)
             assert (run["sentence"], run["waiting"]) == ("Training.", None)
 
     asyncio.run(scenario())
+
+
+def test_a_run_in_line_begins_with_what_was_changed_meanwhile(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, runs_live=1) as runs:
+            first = (await runs.create(of_points()))["id"]
+            second = (await runs.create(of_points(), state="paused"))["id"]
+            begun = time.monotonic()
+            waits = await runs.change(second, RunChanges(learning_rate=0.25, batch_size=3, updates_per_second=7, state="running"))
+            assert time.monotonic() - begun < PLACE_SECONDS, "nobody waits for a place to change a number"
+            assert (waits["optimizer"]["learning_rate"], waits["batch_size"], waits["updates_per_second"]) == (0.25, 3, 7)
+            assert (waits["state"], waits["waiting"]["position"]) == ("queued", 1)
+            with pytest.raises(Unprocessable, match="no momentum"):
+                await runs.change(second, RunChanges(momentum=0.5))
+            with pytest.raises(Overtaken):
+                await runs.change(second, RunChanges(l2=0.5), expected="another")
+            paused = await runs.change(second, RunChanges(l2=0.125, state="paused"))
+            assert (paused["state"], paused["l2"], paused["waiting"]) == ("paused", 0.125, None)
+            await runs.delete(first)
+            trained = await runs.step(second, 2)
+            assert trained["examples"] == 2 * 3
+            assert (trained["optimizer"]["learning_rate"], trained["l2"], trained["updates_per_second"]) == (0.25, 0.125, 7)
+
+    asyncio.run(scenario())
+
+
+def test_a_paused_run_that_somebody_looks_at_says_that_it_waits(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with service(tmp_path, runs_live=1) as runs:
+            first = (await runs.create(of_points()))["id"]
+            second = (await runs.create(of_points(), state="paused"))["id"]
+            await runs.change(second, RunChanges(state="paused"))
+            stream = await runs.subscribe(second, frozenset({"plane"}), "look", None)
+            reading = asyncio.create_task(read_all(stream))
+            with pytest.raises(Busy):
+                await runs.watch(second, "look", {"plane": {"resolution": 10, "columns": [0, 1]}})
+            run = await until(runs, second, lambda run: run["waiting"] is not None)
+            assert (run["state"], run["sentence"], run["waiting"]["position"]) == ("paused", SENTENCES["paused"], 1)
+            await runs.delete(first)
+            run = await until(runs, second, lambda run: run["waiting"] is None)
+            assert run["state"] == "paused"
+            reading.cancel()
+
+    asyncio.run(scenario())
+
+
+async def read_all(stream: AsyncIterator[bytes]) -> None:
+    async for _ in stream:
+        pass
 
 
 def test_exactly_as_many_are_taken_in_as_there_are_places(tmp_path: Path) -> None:

@@ -78,6 +78,21 @@ def test_a_run_waits_in_line_and_trains_when_it_is_its_turn(path: str, school: S
     expect(second.locator("#problems")).to_be_empty()
 
 
+def test_a_paused_run_says_why_nothing_of_it_is_drawn(school: Server, first: httpx.Client, second: Page) -> None:
+    """Until there is a place where somebody can look into it; its settings may be changed meanwhile."""
+    second.goto(f"{school.url}/plane")
+    second.get_by_role("button", name="Pause", exact=True).click()
+    expect(second.locator("#commands .chip")).to_have_text("Paused")
+    second.reload()
+    told = second.get_by_text("This run waits for a place: number 1 in line")
+    expect(told).to_be_visible()
+    expect(second.get_by_text("It is drawn by itself")).to_be_visible()
+    assert (overflow(second), violations(second)) == ([], [])
+    first.delete("/me").raise_for_status()
+    expect(told).to_have_count(0)
+    expect(second.locator("#commands .chip")).to_have_text("Paused")
+
+
 @pytest.mark.faults
 def test_a_lab_waits_in_line_and_begins_when_it_is_its_turn(school: Server, first: httpx.Client, second: Page) -> None:
     """Where its link says: twice looked at, it has made one run and no more."""

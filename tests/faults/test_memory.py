@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from app.errors import Problem
 from app.schemas import RunBody
-from app.services.runs import check
+from app.services.checks import check
 from app.settings import Limits
 from engine.errors import SpecError
 from engine.shapes import estimate_bytes
