@@ -17,8 +17,8 @@ from engine.losses import Loss
 from engine.shapes import EVALUATION_CHUNK, LayerPlan, estimate_bytes, plan
 from engine.specs import InitializerName, LayerSpec
 
-PART_BYTES = 32 * 2**20
-"""What the arrays of one part of a batch may take, by `estimate_bytes`, which is generous: some 40 digits."""
+PART_BYTES = 64 * 2**20
+"""What the arrays of one part of a batch may take, by `estimate_bytes`, which is generous: some 80 digits."""
 
 INITIALIZERS = {"he_normal": he_normal, "glorot_uniform": glorot_uniform, "playground": playground, "zeros": zeros}
 
@@ -136,7 +136,7 @@ class Network:
         """The parts of a batch that go forward and backward one after the other, adding up their gradients.
 
         A large batch's arrays outgrow the processor's cache, and every call then waits for memory: 256 digits at a time
-        take a quarter longer than eight times 32. All parts have one size, so that buffers stay, and it depends
+        take a fifth longer than four times 64, and so do sixteen times 16, for every part makes all the calls. All parts have one size, so that buffers stay, and it depends
         on the network and the batch size alone, so that the order of sums is always the same.
         """
         if any(layer.mixes_examples for layer in self.layers):

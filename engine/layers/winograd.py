@@ -24,6 +24,11 @@ POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 """Where polynomials are evaluated, besides infinity. Small numbers of both signs keep rounding errors small."""
 
 
+MOST_MULTIPLICATIONS = 900_000
+"""Of one matrix product. OpenBLAS computes those of up to a million as they are; it copies larger ones into another order first,
+which takes longer than to multiply by a matrix as small as these."""
+
+
 def transforms(outputs: int, kernel: int) -> tuple[Array, Array, Array]:
     """Matrices A (m, t), G (t, k), B (t, t) with `A [(G w) · (B d)]` = the m outputs of kernel w on the piece d.
 
@@ -142,8 +147,17 @@ class WinogradProduct:
 
 
 def _transform(matrix: Array, arrays: Array, out: Array) -> None:
-    """Multiply along the first axis; the others are the matrix product's columns."""
-    np.matmul(matrix, arrays.reshape(len(arrays), -1), out=out.reshape(len(out), -1))
+    """Multiply along the first axis; the others are the matrix product's columns, in portions of one size."""
+    columns = arrays[0].size
+    count = -(-columns * matrix.size // MOST_MULTIPLICATIONS)
+    while columns % count:
+        count += 1
+    np.matmul(matrix, _portions(arrays, count), out=_portions(out, count))
+
+
+def _portions(arrays: Array, count: int) -> Array:
+    """(t, ...) as (portion, t, columns), a view."""
+    return arrays.reshape(len(arrays), count, -1).swapaxes(0, 1)
 
 
 def _row_windows(values: Array, count: int, size: int) -> Array:
