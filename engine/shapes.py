@@ -95,7 +95,10 @@ def plan(specs: Sequence[LayerSpec], input_shape: Shape) -> list[LayerPlan]:
         )
     # 1, 1.0 and True are the same to a cache, and not the same to a spec.
     kinds = tuple(type(value) for spec in specs for value in astuple(spec))
-    return list(_planned(tuple(specs), kinds, input_shape))
+    try:
+        return list(_planned(tuple(specs), kinds, input_shape))
+    except TypeError:  # a list where a number belongs is no key for a cache; the layer itself says so better
+        return list(_planned.__wrapped__(tuple(specs), kinds, input_shape))
 
 
 @lru_cache(maxsize=PLANS_KEPT)

@@ -168,7 +168,7 @@ def test_the_estimate_of_memory_holds_for_fast_forms(
     assert memory_used(layers, (1, 14, 14), 20) <= estimate_bytes(layers, (1, 14, 14), 20)
 
 
-@pytest.mark.parametrize("units", [8.0, True, "8"])
+@pytest.mark.parametrize("units", [8.0, True, "8", [8]])
 def test_a_plan_that_is_remembered_is_not_anothers(units: Any) -> None:
     """8.0 and 8 are equal, and so are 1 and True; only one of each is a number of units."""
     for count in (8, 1):
