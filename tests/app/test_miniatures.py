@@ -21,21 +21,14 @@ from app.services.svg import Frame, inked, png, raster, signed
 from engine.lessons.miniatures import plane, seen_through, trained
 from engine.specs import StopSpec
 from tests.app.small_runs import of_points, small
+from tests.engine.portions import finished
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def worked_out(outcome: Any) -> Any:
     """What a worker would answer."""
-    return _returned(outcome) if isinstance(outcome, Generator) else outcome
-
-
-def _returned(portions: Generator[None, None, Any]) -> Any:
-    while True:
-        try:
-            next(portions)
-        except StopIteration as end:
-            return end.value
+    return finished(outcome) if isinstance(outcome, Generator) else outcome
 
 
 def test_every_stop_has_a_picture() -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def finished(portions: Generator[None, None, dict[str, Any]]) -> dict[str, Any]:
-    """What it answers in the end; there is at least one portion, so that a worker can do other things in between."""
-    next(portions)
+def finished(portions: Generator[None, None, T]) -> T:
+    """What it answers in the end."""
     while True:
         try:
             next(portions)
         except StopIteration as end:
-            value: dict[str, Any] = end.value
-            return value
+            found: T = end.value
+            return found
+
+
+def finished_in_portions(portions: Generator[None, None, T]) -> T:
+    """The same, and there is at least one portion, so that a worker can do other things in between."""
+    next(portions)
+    return finished(portions)

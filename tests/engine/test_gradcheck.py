@@ -19,7 +19,7 @@ from engine.network import Network
 from engine.specs import CurveSpec
 from engine.trainer import Trainer
 from tests.engine import small
-from tests.engine.portions import finished
+from tests.engine.portions import finished_in_portions
 from tests.engine.test_trainer import assert_same
 
 every_loss = pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_run_is_checked_on_its_own_examples() -> None:
         for _ in range(5):
             trainer.step()
         before = trainer.state()
-        found = finished(of_run(trainer))
+        found = finished_in_portions(of_run(trainer))
         assert found["worst"] < 1e-5
         assert all(0 < group["difference"] < 1e-5 for group in found["groups"])
         assert sum(group["size"] for group in found["groups"]) == trainer.network.parameters.size
@@ -146,11 +146,11 @@ def test_a_run_is_checked_on_its_own_examples() -> None:
 
 def test_a_run_with_a_wrong_layer_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Dense, "_parameter_gradients", wrong_bias)
-    assert finished(of_run(Trainer(small.spec(), small.dataset())))["worst"] > 0.1
+    assert finished_in_portions(of_run(Trainer(small.spec(), small.dataset())))["worst"] > 0.1
 
 
 def test_a_diverged_run_has_nothing_to_check() -> None:
     trainer = Trainer(small.spec(), small.dataset())
     trainer.network.parameters[0] = np.inf
     with pytest.raises(ShapeError, match="no numbers any more"):
-        finished(of_run(trainer))
+        finished_in_portions(of_run(trainer))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from engine.differentiation import differentiate
@@ -15,6 +12,7 @@ from engine.losses import MeanSquaredError
 from engine.network import Network
 from engine.specs import SGD, Dense, RunSpec, StopSpec
 from engine.trainer import Trainer
+from tests.engine.portions import finished
 
 START = (-2.2, 3.1)
 PLACES = lattice((-3.5, 3.5), (-1.5, 4.0), 8, 6).reshape(-1, 2)
@@ -34,14 +32,6 @@ def trainer(learning_rate: float, batch_size: int = POINTS, seed: int = 1) -> Tr
         stop=StopSpec(steps=80),
     )
     return Trainer(spec, line_dataset())
-
-
-def finished(walking: Generator[None, None, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    while True:
-        try:
-            next(walking)
-        except StopIteration as end:
-            return np.asarray(end.value)
 
 
 def engine_at(w0: float, w1: float) -> tuple[float, list[float]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -27,18 +26,10 @@ from engine.lessons.minibatches import (
 )
 from engine.specs import SGD, RunSpec
 from engine.trainer import Trainer
+from tests.engine.portions import finished
 
 T = TypeVar("T")
 WILD = replace(racer(EXAMPLES, 0.3, 1), loss="mean_squared_error", optimizer=SGD(learning_rate=100))
-
-
-def finished(work: Generator[None, None, T]) -> T:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            found: T = end.value
-            return found
 
 
 def known_already(*_: Any) -> None:

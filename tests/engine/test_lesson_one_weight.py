@@ -33,11 +33,11 @@ from engine.specs import (
 from engine.trainer import Trainer
 from tests.engine import small
 from tests.engine.by_hand import check_line, reckoned, value_and_half_digit
-from tests.engine.portions import finished
+from tests.engine.portions import finished_in_portions
 
 
 def explained(trainer: Trainer, layer: int, unit: int, source: int, example: int = 0) -> dict[str, Any]:
-    return finished(explain(trainer, layer, unit, source, example))
+    return finished_in_portions(explain(trainer, layer, unit, source, example))
 
 
 def of_points(**changes: Any) -> Trainer:
@@ -175,7 +175,7 @@ def test_training_that_goes_on_between_the_portions_is_not_mixed_in() -> None:
                 return end.value  # type: ignore[no-any-return]
             trainer.advance(2)
 
-    assert finished(trained_on()) == alone
+    assert finished_in_portions(trained_on()) == alone
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from engine.optimizers import OPTIMIZERS
 from engine.specs import OPTIMIZER_SPECS
 from engine.trainer import Trainer
 from tests.engine.by_hand import check_line, reckoned, value_and_half_digit
-from tests.engine.portions import finished
+from tests.engine.portions import finished_in_portions
 
 OPENED = Settings()
 
@@ -46,7 +46,7 @@ def state_of(trainer: Trainer, settings: Settings) -> RunState:
     return RunState(
         step=trainer.steps,
         parameters=tuple(trainer.network.parameters.tolist()),
-        seen=finished(look(trainer, settings, "network")),
+        seen=finished_in_portions(look(trainer, settings, "network")),
     )
 
 

@@ -24,6 +24,7 @@ from engine.shapes import check_run
 from engine.specs import MnistSpec, TransactionsSpec
 from engine.trainer import StepResult, Trainer
 from tests.app.small_runs import service
+from tests.engine.portions import finished
 
 EACH = pytest.mark.parametrize("lab", ALL, ids=[lab.name for lab in ALL])
 def learns_from_points(lab: Lab) -> bool:
@@ -179,11 +180,3 @@ def looked_at(lab: Lab, settings: Any, trainers: Mapping[str, Trainer]) -> Json:
         states[name] = RunState(step=trainer.steps, state="running", parameters=parameters, seen=seen)
     figures = lab.figures(settings, states)
     return finished(figures) if isinstance(figures, Generator) else figures
-
-
-def finished(work: Generator[None, None, Json]) -> Json:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value

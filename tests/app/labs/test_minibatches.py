@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -14,17 +14,9 @@ from app.labs.lesson import Json, RunState, Verdict
 from app.labs.minibatches import GUESSING, LAB, RATES, Settings, balance_in_numbers, figures, look, runs
 from engine.lessons.minibatches import EXAMPLES, PASSES, loss_over_all, ring_points
 from engine.trainer import Trainer
+from tests.engine.portions import finished
 
 OPENED = Settings()
-
-
-def finished(work: Generator[None, None, Json]) -> Json:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            found: Json = end.value
-            return found
 
 
 @cache
