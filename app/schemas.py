@@ -122,7 +122,19 @@ def _plain(value: Any) -> Any:
     return [asdict(item) for item in value] if isinstance(value, tuple) else asdict(value)
 
 
-class RunBody(mirror(RunSpec)):  # type: ignore[misc]
+class SpecBody(mirror(RunSpec)):  # type: ignore[misc]
+    """What a run is made of; what is not given is the default."""
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its name was chosen, and is no preset's or default."""
+        return "name" in self.model_fields_set
+
+    def spec(self) -> RunSpec:
+        return read_run_spec(self.model_dump(exclude_unset=True))
+
+
+class RunBody(SpecBody):
     """A run to create: what it is made of, or a preset and what is to be different from it."""
 
     preset: Annotated[
@@ -131,11 +143,6 @@ class RunBody(mirror(RunSpec)):  # type: ignore[misc]
         Field(description="Start from this preset; the fields given here take the place of its own."),
     ] = None
     state: Annotated[Literal["running", "paused"], Field(description="Whether it starts at once.")] = "running"
-
-    @property
-    def is_named(self) -> bool:
-        """Whether its name was chosen, and is no preset's or default."""
-        return "name" in self.model_fields_set
 
     def spec(self) -> RunSpec:
         """What the run is made of. Raises Unprocessable for an unknown preset, SpecError for values out of range."""
@@ -150,13 +157,6 @@ class RunBody(mirror(RunSpec)):  # type: ignore[misc]
                 return PRESETS[self.preset].spec
             base = PRESETS[self.preset].spec.to_dict()
         return read_run_spec({**base, **given})
-
-
-class SpecBody(mirror(RunSpec)):  # type: ignore[misc]
-    """What a run is made of; what is not given is the default."""
-
-    def spec(self) -> RunSpec:
-        return read_run_spec(self.model_dump(exclude_unset=True))
 
 
 class OptimizerChange(Request):

@@ -217,9 +217,11 @@ class Runs(LookingAtRuns):
             code="too_many_named",
         )
 
-    async def _check_named(self) -> None:
+    async def _check_named(self, held: Held | None = None) -> None:
         """Raises Conflict when one visitor of a class may name no more runs: none of them would ever make room for others."""
         most = self._most_named()
+        if held is not None and held.channel.run["named"]:
+            return
         if most is not None and await self.store.call(rows.named_of, asking.get().person) >= most:
             raise self._too_many_named()
 
@@ -288,8 +290,8 @@ class Runs(LookingAtRuns):
         With `expected` only if that is the run's version still; else Overtaken.
         """
         held = await self._live.find_own(id)
-        if changes.name is not None and not held.channel.run["named"]:
-            await self._check_named()
+        if changes.name is not None:
+            await self._check_named(held)
         if changes.shared is not None:
             held.channel.change({"shared": changes.shared})
             self._live.persist(held)
@@ -299,8 +301,7 @@ class Runs(LookingAtRuns):
                 check_version(held, expected)
                 await self._change(held, values, changes.state)
             if changes.name is not None:
-                held.channel.change({"named": True})
-                self._live.persist(held)
+                self._keep_name(held)
             if (pace := values.get("updates_per_second", Unchanged.UNCHANGED)) is not Unchanged.UNCHANGED:
                 held.channel.change({"updates_per_second": pace})  # no part of the spec, and a control of every tab
         elif changes.state is not None:  # to pause waits for nothing
@@ -321,18 +322,33 @@ class Runs(LookingAtRuns):
             self._live.leave_line(held, state)
 
     async def respec(
-        self, id: str, spec: RunSpec, *, keep: Literal["weights", "nothing"] = "nothing", expected: str | None = None
+        self,
+        id: str,
+        spec: RunSpec,
+        *,
+        keep: Literal["weights", "nothing"] = "nothing",
+        expected: str | None = None,
+        named: bool = False,
     ) -> Json:
         """Another spec for the run. What it learned is kept on request, where it fits; else the run begins again.
 
-        With `expected` only if that is the run's version still; else Overtaken.
+        With `expected` only if that is the run's version still; else Overtaken. `named`: if its name is another, somebody chose it.
         """
         check(spec)
         held = await self._live.find_own(id)
+        if named := named and spec.name != held.spec.name:
+            await self._check_named(held)
         async with held.changing:
             check_version(held, expected)
             await self._live.ask(held, Respec(run=id, spec=spec, keep=keep))
+        if named:
+            self._keep_name(held)
         return dict(held.channel.run)
+
+    def _keep_name(self, held: Held) -> None:
+        """Somebody chose it: the run is not deleted unasked."""
+        held.channel.change({"named": True})
+        self._live.persist(held)
 
     async def set_weights(self, id: str, index: int, changes: tuple[WeightChange, ...]) -> Json:
         """Weights and biases of a dense layer by hand, all or none of them."""

@@ -69,7 +69,7 @@ class RunsDouble(Runs):
     lasting = True
 
     def __init__(self) -> None:
-        self.store: Any = None  # what only the labs ask
+        self.store = DatabaseDouble()  # what labs and drawings ask
         self.runs: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, str] = {}
         self.commands: list[tuple[str, Any]] = []
@@ -158,7 +158,7 @@ class RunsDouble(Runs):
         return RunSpec().to_dict()
 
     async def respec(
-        self, id: str, spec: RunSpec, *, keep: str = "nothing", expected: str | None = None  # noqa: ARG002
+        self, id: str, spec: RunSpec, *, keep: str = "nothing", expected: str | None = None, named: bool = False  # noqa: ARG002
     ) -> dict[str, Any]:
         self.commands.append(("respec", (spec, keep)))
         return await self.get(id)
@@ -302,7 +302,7 @@ def app_with(runs: RunsDouble | None = None, **limits: Any) -> Nabla:
     """The whole app over the double; `limits` replace single ones."""
     app = create_app(Settings(limits=Limits(**limits)), runs or RunsDouble())
     app.state.runs = runs or RunsDouble()
-    store = DatabaseDouble()
+    store = app.state.runs.store
     app.state.labs = Labs(app.state.runs, store)
     app.state.miniatures = Miniatures(app.state.runs)
     app.state.drawings = Drawings(store, app.state.settings.limits)

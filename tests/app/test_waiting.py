@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -244,7 +245,11 @@ def test_one_visitor_does_not_fill_the_server_with_names(tmp_path: Path) -> None
             assert (len(made), [each.code for each in refused]) == (3, ["too_many_named"] * 2)
             assert runs.stored == 4
             _, _, file = await runs.export(free, "native")
-            for more in (runs.change(free, RunChanges(name="mine")), runs.import_model(file, "network.json")):
+            for more in (
+                runs.change(free, RunChanges(name="mine")),
+                runs.respec(free, replace(of_points(), name="mine"), named=True),
+                runs.import_model(file, "network.json"),
+            ):
                 with pytest.raises(Conflict, match="Delete one"):
                     await more
             await runs.change(made[0], RunChanges(name="another"))
@@ -253,7 +258,8 @@ def test_one_visitor_does_not_fill_the_server_with_names(tmp_path: Path) -> None
             await runs.create(of_points(), state="paused", named=True)
             asking.set(ADA)
             await runs.delete(made[0])
-            assert (await runs.change(free, RunChanges(name="mine")))["named"]
+            assert not (await runs.respec(free, replace(of_points(), seed=2), named=True))["named"], "its name is what it was"
+            assert (await runs.respec(free, replace(of_points(), name="mine"), named=True))["named"]
 
     asyncio.run(scenario())
 

@@ -101,7 +101,7 @@ async def replace_spec(
     keep: Literal["weights", "nothing"] = "nothing",
     expected: Expected = None,
 ) -> Response:
-    return JSONResponse(await runs.respec(id, body.spec(), keep=keep, expected=expected))
+    return JSONResponse(await runs.respec(id, body.spec(), keep=keep, expected=expected, named=body.is_named))
 
 
 @router.post(
