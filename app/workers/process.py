@@ -56,7 +56,10 @@ def main(connection: Connection, pulse: Pulse, server: int, folder: Path, bounds
 
     def send(notification: object) -> None:
         with mouth:
-            connection.send(notification)
+            try:
+                connection.send(notification)
+            except OSError:  # the server is gone, which is no fault of the run that has something to tell
+                os._exit(1)
 
     memory.limit(bounds.memory_bytes)
     try:

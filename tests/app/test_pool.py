@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,8 +21,21 @@ import pytest
 from app.settings import Settings
 from app.workers.exits import classify
 from app.workers.handover import MOST_WAITING, Handover
-from app.workers.messages import Change, Compute, Evaluate, Notification, Open, Predict, Ready, Restored, Step
+from app.workers.messages import (
+    Answer,
+    Change,
+    Compute,
+    Evaluate,
+    Notification,
+    Open,
+    Predict,
+    Ready,
+    Request,
+    Restored,
+    Step,
+)
 from app.workers.pool import Death, Pool, RefusedError, WorkerDiedError
+from app.workers.process import Bounds, Pulse, main
 from tests.app.small_runs import small
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -279,6 +294,7 @@ from pathlib import Path
 from app.settings import Settings
 from app.workers.messages import Open
 from app.workers.pool import Pool
+from app.workers.process import Bounds, Pulse, main
 from tests.app.small_runs import small
 
 async def main():
@@ -307,6 +323,24 @@ def test_no_worker_outlives_a_killed_server(tmp_path: Path) -> None:
         assert len(pids) == 2
         server.kill()
         assert all(gone(pid, 2) for pid in pids)
+
+
+def test_a_worker_that_nobody_hears_any_more_ends_without_a_word(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Where the pipe breaks before anything else says that the server is gone."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    bounds = Bounds(run_seconds=60, memory_bytes=2**30)
+    worker = context.Process(target=main, args=(theirs, context.RawValue(Pulse), os.getpid(), tmp_path, bounds))
+    worker.start()
+    theirs.close()
+    ours.send(Request(1, Open(run="a", spec=small(), state="running", sentence="")))
+    while not isinstance(ours.recv(), Answer):
+        pass
+    with socket.socket(fileno=os.dup(ours.fileno())) as end:
+        end.shutdown(socket.SHUT_RD)
+    worker.join(10)
+    assert worker.exitcode == 1
+    assert capfd.readouterr().err == ""
 
 
 def test_an_end_is_put_into_words_without_guessing() -> None:

@@ -204,7 +204,7 @@ def kill_again_and_again(tmp_path: Path, times: int, *, clients: int = 4, worker
             stop.set()
             for each in crowd:
                 each.join(30)
-            assert "Traceback" not in server.errors.read_text()
+            assert "Traceback" not in (told := server.errors.read_text()), f"round {round}: {told[-3000:]}"
     assert len(ledger.made) > times
     assert figures.saved == sorted(figures.saved), "what was saved once is never lost again"
     assert times < 10 or figures.saved[-1] > figures.saved[0], "it gets on from kill to kill"
