@@ -123,7 +123,7 @@ def _race(spec: RunSpec) -> Race:
 def measured(spec: RunSpec, count: int, parameters: Sequence[float] | None = None) -> Generator[None, None, Curve]:
     """The curve of a run as far as `count` updates, if given with the end that the `parameters` there make. Yields now and then.
 
-    Four times as long as the race it ends: a page looks every second at a run that may go on for hours.
+    After four races it is at its end: a page looks every second at a run that may go on for hours.
     """
     race = _race(spec)
     while race.next is not None and race.next <= count:
