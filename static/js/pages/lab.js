@@ -312,11 +312,22 @@ function stress() {
   parts.forEach((part, index) => part.toggleAttribute("data-current", index === current));
   write(document.getElementById("part-number"), `part ${current + 1} of ${parts.length}`);
   const about = parts[current]?.dataset.stress ?? "";
-  for (const element of all("[data-about]", form())) element.toggleAttribute("data-faded", root.hasAttribute("data-present") && about !== "" && !(element.dataset.about ?? "").split(" ").includes(about));
+  const bright = !root.hasAttribute("data-present") || about === "";
+  for (const element of all("[data-about]", form())) {
+    const faded = !bright && !(element.dataset.about ?? "").split(" ").includes(about);
+    if (faded) shut(element);
+    element.toggleAttribute("data-faded", faded);
+  }
+}
+
+/** A menu or tip that is open goes before what holds it. @param {ParentNode} within */
+function shut(within) {
+  for (const open of all(":popover-open", within)) open.hidePopover();
 }
 
 /** @param {boolean} on */
 function present(on) {
+  shut(document);
   root.toggleAttribute("data-present", on);
   const address = new URL(location.href);
   if (on) address.searchParams.set("present", "1");
