@@ -96,12 +96,10 @@ def unbalanced(f: Json) -> str:
     """One dot for a fraud among as many as there are transactions for each."""
     across = 125
     down = f["transactions"] // f["frauds"] // across
-    gap = WIDTH / across
-    grid = (
-        f'<defs><pattern id="dots" width="{gap}" height="{HEIGHT / down}" patternUnits="userSpaceOnUse">'
-        f'<circle cx="{gap / 2}" cy="{gap / 2}" r="0.35" fill="{INK}"/></pattern></defs>'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="url(#dots)"/>'
-    )
+    gap, row = WIDTH / across, HEIGHT / down
+    # Dashes without length between round ends: a pattern of this size is drawn too dark or with stripes.
+    lines = "".join(f'<polyline points="{gap / 2:g},{row * (k + 0.5):g} {WIDTH},{row * (k + 0.5):g}"/>' for k in range(down))
+    grid = f'<g stroke="{INK}" stroke-width="0.7" stroke-linecap="round" stroke-dasharray="0 {gap:g}">{lines}</g>'
     return picture(grid, dot(gap * 86.5, gap * 54.5, ORANGE, 2.4))
 
 
