@@ -10,7 +10,7 @@ from app.errors import Overtaken, Unprocessable
 from app.names import check_names
 from app.services.held import Held
 from engine.errors import SpecError
-from engine.shapes import check_whole
+from engine.shapes import check_run, check_whole
 from engine.specs import RunSpec
 from engine.validation import changed
 
@@ -23,10 +23,10 @@ def check(spec: RunSpec) -> None:
 
 
 def changed_spec(spec: RunSpec, hyperparameters: dict[str, Any]) -> RunSpec:
-    """The spec with hyperparameters that have been read; raises Unprocessable with what is impossible in them."""
+    """The spec with other hyperparameters; raises Unprocessable where a worker would refuse them."""
     with spec_errors():
         spec = changed(spec, **hyperparameters)
-        check_whole(spec)
+        check_run(spec)
     return spec
 
 

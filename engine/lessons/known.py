@@ -33,6 +33,6 @@ class Known(Generic[Key, T]):
                 while len(self._known) >= self._most:
                     del self._known[next(iter(self._known))]
                 self._known[key] = end.value
-                return self._known[key]
-            yield
+            else:
+                yield
         return self._known[key]

@@ -128,6 +128,8 @@ def test_a_run_in_line_begins_with_what_was_changed_meanwhile(tmp_path: Path) ->
             assert (waits["state"], waits["waiting"]["position"]) == ("queued", 1)
             with pytest.raises(Unprocessable, match="no momentum"):
                 await runs.change(second, RunChanges(momentum=0.5))
+            with pytest.raises(Unprocessable, match="must be above 0"):
+                await runs.change(second, RunChanges(learning_rate=-1.0))
             with pytest.raises(Overtaken):
                 await runs.change(second, RunChanges(l2=0.5), expected="another")
             paused = await runs.change(second, RunChanges(l2=0.125, state="paused"))

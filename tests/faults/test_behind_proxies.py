@@ -82,7 +82,7 @@ def proxy(name: str, folder: Path, behind: int) -> Iterator[int]:
         process.wait(20)
 
 
-def there(name: str, package: str) -> Any:
+def if_installed(name: str, package: str) -> Any:
     missing = pytest.mark.skipif(not shutil.which(name), reason=f"there is no {name} here (apt install {package})")
     return pytest.param(name, marks=missing)
 
@@ -93,7 +93,7 @@ def listens(port: int) -> bool:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("name", [there("nginx", "nginx-light"), there("caddy", "caddy")])
+@pytest.mark.parametrize("name", [if_installed("nginx", "nginx-light"), if_installed("caddy", "caddy")])
 def test_events_arrive_at_once_and_refusals_arrive_at_all(name: str, tmp_path: Path) -> None:
     with (
         running_server(tmp_path / "data", "--workers", "1") as server,
