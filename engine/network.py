@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import specs as spec_types
-from engine.arrays import Array, Shape, check_shape
+from engine.arrays import Array, Shape, aligned_empty, aligned_zeros, check_shape
 from engine.initializers import glorot_uniform, he_normal, playground, zeros
 from engine.layers import BatchNormalization, Dropout, Layer, WeightedLayer, make_layer
 from engine.layers.fusion import fuse
@@ -59,18 +59,18 @@ class Network:
         self.output_shape = self.plan[-1].output_shape
         self.dtype = np.dtype(dtype)
         size = sum(layer.parameters for layer in self.plan)
-        self.parameters: Array = np.zeros(size, dtype)
-        self.gradients: Array = np.zeros(size, dtype)
+        self.parameters: Array = aligned_zeros((size,), dtype)
+        self.gradients: Array = aligned_zeros((size,), dtype)
         self.layers = self._make_layers(self.gradients)
         self.l1_mask = self._make_decay_mask("l1_multiplier")
         self.l2_mask = self._make_decay_mask("l2_multiplier")
-        self._earlier_gradients = np.zeros(size, dtype)
+        self._earlier_gradients = aligned_zeros((size,), dtype)
         self._example_bytes = estimate_bytes(specs, input_shape, 1) - estimate_bytes(specs, input_shape, 0)
         fitting = max(SMALLEST_PART, min(EVALUATION_CHUNK, PART_BYTES // self._example_bytes))
         self._chunk = 1 << (fitting.bit_length() - 1)  # a power of two: 64 are two chunks, and 128 four
         self._training = Chain(fuse(self.layers))
         self._evaluation = Chain(fuse(self._make_layers(self.gradients)))
-        self._tracing = self._make_layers(np.zeros(size, dtype))
+        self._tracing = self._make_layers(aligned_zeros((size,), dtype))
 
     @classmethod
     def build(
@@ -156,7 +156,7 @@ class Network:
         count, chunk = inputs.shape[-1], chunk or self._chunk
         if 0 < count <= chunk:
             return self._evaluation.forward(inputs).copy()
-        logits = np.empty((*self._logit_shape(), count), self.dtype)
+        logits = aligned_empty((*self._logit_shape(), count), self.dtype)
         for start in range(0, count, chunk):
             # The last chunk reaches back into the one before, so that all have one size and the buffers stay.
             here = slice(min(start, count - chunk), min(start + chunk, count))
@@ -212,7 +212,7 @@ class Network:
 
     def _make_decay_mask(self, multiplier: str) -> Array:
         """The layer's own `multiplier` (1 if it has none) for every weight, 0 for every bias: biases are not decayed."""
-        mask = np.zeros_like(self.parameters)
+        mask = aligned_zeros(self.parameters.shape, self.parameters.dtype)
         for layer, planned in zip(self._make_layers(mask), self.plan, strict=True):
             if layer.weight_gradients is not None and layer.decays:
                 layer.weight_gradients[...] = getattr(planned.spec, multiplier, 1)

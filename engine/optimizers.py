@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import specs
-from engine.arrays import Array, check_shape
+from engine.arrays import Array, aligned_empty, aligned_zeros, check_shape
 from engine.calls import Call
 
 Spec = TypeVar("Spec", bound=specs.OptimizerSpec)
@@ -40,9 +40,9 @@ class Optimizer(ABC, Generic[Spec]):
     ) -> None:
         self.steps = 0
         self.decay_mask = decay_mask
-        self.state: dict[str, Array] = {name: np.zeros(size, dtype) for name in self.accumulators}
-        self._change: Array = np.empty(size, dtype)
-        self._scratch: Array = np.empty(size, dtype)
+        self.state: dict[str, Array] = {name: aligned_zeros((size,), dtype) for name in self.accumulators}
+        self._change: Array = aligned_empty((size,), dtype)
+        self._scratch: Array = aligned_empty((size,), dtype)
         self._numbers: dict[str, Array] = {}
         self._parameters: Array | None = None
         self._gradients: Array | None = None

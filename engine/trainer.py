@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Array, Truth, check_shape
+from engine.arrays import Array, Truth, aligned_empty, check_shape
 from engine.datasets.base import Chosen, Dataset, shuffled
 from engine.differentiation import Learned, differentiate, shares
 from engine.errors import DivergedError, ShapeError, SpecError
@@ -143,7 +143,7 @@ class Trainer:
             )
 
     def _new_batch(self) -> Array:
-        return np.empty((*self.network.input_shape, self.spec.batch_size), self.network.dtype)
+        return aligned_empty((*self.network.input_shape, self.spec.batch_size), self.network.dtype)
 
     def _shuffle(self, diet: slice | None = None) -> None:
         """Begin a pass over `diet`, by default what is trained on now."""

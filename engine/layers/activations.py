@@ -10,7 +10,7 @@ from copy import copy
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Array, Shape
+from engine.arrays import Array, Shape, aligned_empty
 from engine.layers.base import Layer
 
 
@@ -39,7 +39,7 @@ class ReLU(Activation):
         super().bind(batch_size)
         # NumPy's maximum of two arrays is vectorised, that of an array and a number is not and takes three times as long.
         self._zero = self._zeros(*self.output_shape, batch_size)
-        self._positive = np.empty(self._zero.shape, np.bool_)
+        self._positive: npt.NDArray[np.bool_] = aligned_empty(self._zero.shape, np.bool_)
 
     def _forward(self, inputs: Array) -> Array:
         return np.maximum(inputs, self._zero, out=self._outputs)

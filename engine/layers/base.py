@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Array, Shape, check_shape
+from engine.arrays import Array, Shape, aligned_empty, aligned_zeros, check_shape
 
 
 class Layer(ABC):
@@ -86,10 +86,10 @@ class Layer(ABC):
     def _input_gradients(self, gradients: Array) -> Array: ...
 
     def _empty(self, *shape: int) -> Array:
-        return np.empty(shape, self.dtype)
+        return aligned_empty(shape, self.dtype)
 
     def _zeros(self, *shape: int) -> Array:
-        return np.zeros(shape, self.dtype)
+        return aligned_zeros(shape, self.dtype)
 
 
 class WeightedLayer(Layer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from engine.arrays import Array, Shape
+from engine.arrays import Array, Shape, aligned_empty, aligned_zeros
 
 
 class Patches:
@@ -33,7 +33,7 @@ class Patches:
         channels, height, width = input_shape
         self._step, self._count = step, count
         above, left = padding
-        padded: Array = np.zeros((height + 2 * above, channels, width + 2 * left, batch_size), dtype)
+        padded: Array = aligned_zeros((height + 2 * above, channels, width + 2 * left, batch_size), dtype)
         inside = (slice(above, above + height), slice(None), slice(left, left + width))
         self._inside = padded[inside].swapaxes(0, 1)
         y, c, x, n = padded.strides
@@ -43,16 +43,16 @@ class Patches:
             (y, x, c, x * step[1], n),
             writeable=False,
         )
-        self._rows: Array = np.empty(self._windows.shape, dtype)
+        self._rows: Array = aligned_empty(self._windows.shape, dtype)
         matrix = (size[0] * size[1] * channels, count[1] * batch_size)
         row, line = self._rows.strides[0], count[1] * self._rows.strides[3]
         self.columns: Array = as_strided(
             self._rows, (count[0], *matrix), (step[0] * row, line, self._rows.itemsize), writeable=False
         )
-        self.column_gradients: Array = np.empty((count[0], *matrix), dtype)
+        self.column_gradients: Array = aligned_empty((count[0], *matrix), dtype)
         self._patch_gradients = self.column_gradients.reshape(count[0], size[0], *self._rows.shape[1:])
-        self._row_gradients: Array = np.empty_like(self._rows)
-        self._padded_gradients: Array = np.empty_like(padded)
+        self._row_gradients: Array = aligned_empty(self._rows.shape, dtype)
+        self._padded_gradients: Array = aligned_empty(padded.shape, dtype)
         self._inside_gradients = self._padded_gradients[inside].swapaxes(0, 1)
 
     def gather(self, inputs: Array) -> Array:

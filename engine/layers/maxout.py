@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Array, Shape
+from engine.arrays import Array, Shape, aligned_empty
 from engine.layers.base import Layer
 
 
@@ -24,7 +24,7 @@ class Maxout(Layer):
     def bind(self, batch_size: int) -> None:
         shape = (*self.output_shape, batch_size)
         self._outputs, self._left = self._empty(*shape), self._empty(*shape)
-        self._won = np.empty(shape, np.bool_)
+        self._won = aligned_empty(shape, np.bool_)
         self._inputs_gradients = self._empty(*self.input_shape, batch_size)
         self._gradient_members = self._members(self._inputs_gradients)
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from engine.arrays import Array
+from engine.arrays import Array, aligned_empty
 from engine.layers.base import Layer
 from engine.layers.block_convolution import fast_block
 from engine.layers.convolution import Convolution
@@ -46,7 +46,7 @@ class PooledConvolution(Layer):
         self._product.bind(batch_size)
         shape = self._product.cells[0].shape
         self._maxima, self._left = self._empty(*shape), self._empty(*shape)
-        self._won = np.empty(shape, np.bool_)
+        self._won = aligned_empty(shape, np.bool_)
         self._outputs = self._empty(*self.output_shape, batch_size)
 
     def _forward(self, inputs: Array) -> Array:

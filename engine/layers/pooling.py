@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Array, Shape
+from engine.arrays import Array, Shape, aligned_empty
 from engine.layers.base import Layer
 
 
@@ -48,7 +48,7 @@ class MaximumPool(Pool):
     def bind(self, batch_size: int) -> None:
         super().bind(batch_size)
         self._left = self._empty(*self.output_shape, batch_size)
-        self._won = np.empty(self._outputs.shape, np.bool_)
+        self._won = aligned_empty(self._outputs.shape, np.bool_)
 
     def _forward(self, inputs: Array) -> Array:
         self._input_cells = self._cells(inputs)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from engine.arrays import Array
+from engine.arrays import Array, aligned_empty, aligned_zeros
 from engine.layers.convolution import Convolution
 from engine.layers.im2col import Patches
 
@@ -40,15 +40,15 @@ class TiledProduct:
         patch, padding = (height + size - 1, width + size - 1), (convolution.padding, convolution.padding)
         self._patches = Patches(convolution.input_shape, patch, self._tile, tiles, padding, batch_size, dtype)
         # The large filters, zero but for the weights, and the view (tile rows, tile columns, *weight_shape) of those.
-        self._filters: Array = np.zeros((height, width, filters, *patch, channels), dtype)
+        self._filters: Array = aligned_zeros((height, width, filters, *patch, channels), dtype)
         matrix = (height * width * filters, patch[0] * patch[1] * channels)
         self._filter_matrix = self._filters.reshape(matrix)
-        self._row_gradients: Array = np.empty((tiles[0], *matrix), dtype)
-        self._filter_gradients: Array = np.empty_like(self._filters)
+        self._row_gradients: Array = aligned_empty((tiles[0], *matrix), dtype)
+        self._filter_gradients: Array = aligned_empty(self._filters.shape, dtype)
         self._placed = self._weights_in(self._filters)
         self._placed_gradients = self._weights_in(self._filter_gradients)
-        self._products: Array = np.empty((tiles[0], matrix[0], tiles[1] * batch_size), dtype)
-        self._product_gradients: Array = np.empty_like(self._products)
+        self._products: Array = aligned_empty((tiles[0], matrix[0], tiles[1] * batch_size), dtype)
+        self._product_gradients: Array = aligned_empty(self._products.shape, dtype)
         split = (rows, pool_size // height, height, width, filters, columns, pool_size // width, batch_size)
         self.cells = _cells(self._products.reshape(split))
         self.cell_gradients = _cells(self._product_gradients.reshape(split))

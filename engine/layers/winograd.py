@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from engine.arrays import Array
+from engine.arrays import Array, aligned_empty, aligned_zeros
 from engine.layers.convolution import Convolution
 
 POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
@@ -69,10 +69,10 @@ class WinogradProduct:
         self._a, self._g, self._b = (np.ascontiguousarray(m, dtype) for m in transforms(pool, size))
 
         def empty(*shape: int) -> Array:
-            return np.empty(shape, dtype)
+            return aligned_empty(shape, dtype)
 
         # The padded input by row, and the view of its overlapping pieces (t, row, channel, piece, N).
-        padded = np.zeros((height + 2 * pad, channels, width + 2 * pad, batch_size), dtype)
+        padded = aligned_zeros((height + 2 * pad, channels, width + 2 * pad, batch_size), dtype)
         self._inside = padded[pad : pad + height, :, pad : pad + width].swapaxes(0, 1)
         y, c, x, n = padded.strides
         shape = (length, padded.shape[0], channels, pieces, batch_size)
@@ -85,13 +85,13 @@ class WinogradProduct:
 
         self._products = empty(length, outputs, filters, pieces * batch_size)
         self._outputs = empty(pool, outputs, filters, pieces * batch_size)
-        self._output_gradients = np.empty_like(self._outputs)
+        self._output_gradients = aligned_empty(self._outputs.shape, dtype)
         split = (pool, rows, pool, filters, pieces, batch_size)
         self.cells = _cells(self._outputs.reshape(split))
         self.cell_gradients = _cells(self._output_gradients.reshape(split))
 
         # Gradients of the products, with rows of zeros above and below, for the same windows on the way back.
-        spread = np.zeros((length, outputs + 2 * (size - 1), filters, pieces * batch_size), dtype)
+        spread = aligned_zeros((length, outputs + 2 * (size - 1), filters, pieces * batch_size), dtype)
         self._product_gradients = spread[:, size - 1 : size - 1 + outputs]
         self._weight_value_gradients = empty(length, filters, size * channels)
         self._row_gradients = empty(length, outputs, filters, size * channels)
@@ -106,7 +106,7 @@ class WinogradProduct:
         reached = pieces + (length - 1) // pool
         self._by_phase = empty(pool, last - first, channels, reached, batch_size)
         self._phases = [self._by_phase[s % pool, :, :, s // pool : s // pool + pieces] for s in range(length)]
-        padded_gradients = np.zeros((height, channels, max(reached * pool, pad + width), batch_size), dtype)
+        padded_gradients = aligned_zeros((height, channels, max(reached * pool, pad + width), batch_size), dtype)
         in_order = padded_gradients[: last - first, :, : reached * pool]
         self._in_order = in_order.reshape(*in_order.shape[:2], reached, pool, batch_size)
         self._inputs_gradients = padded_gradients[:, :, pad : pad + width].swapaxes(0, 1)
