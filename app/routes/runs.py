@@ -26,6 +26,7 @@ from app.services.changes import RunChanges
 from app.templating import is_htmx, plain_number, render
 from engine.formats import FormatName
 from engine.presets import PRESETS
+from engine.specs import LearningRate
 from engine.validation import read_run_spec
 
 router = APIRouter(include_in_schema=False)
@@ -106,7 +107,7 @@ async def change_state(
     run_id: str,
     runs: RunsService,
     state: Annotated[Literal["running", "paused"], Form()],
-    learning_rate: Annotated[float | None, Form(gt=0, le=100, allow_inf_nan=False)] = None,
+    learning_rate: Annotated[LearningRate | None, Form(allow_inf_nan=False)] = None,
 ) -> HTMLResponse:
     run = await runs.change(run_id, RunChanges(state=state, learning_rate=learning_rate))
     return commands_fragment(run, trainer=learning_rate is not None)

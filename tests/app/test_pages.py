@@ -241,6 +241,14 @@ async def test_the_trainer_form_shows_what_the_cure_changed() -> None:
     assert page.all("input", name="learning_rate")[0]["value"] == "0.1"
 
 
+@pytest.mark.parametrize("rate", ["0", "-1", "100.1", "nan", "inf"])
+async def test_the_cure_takes_no_rate_that_a_spec_would_refuse(rate: str) -> None:
+    async with browser(FakeRuns(run_document(state="diverged"))) as client:
+        answer = await client.patch(f"{RUN}/state", data={"state": "running", "learning_rate": rate}, headers=HTMX)
+    assert answer.status_code == 422
+    assert 'class="problem"' in answer.text
+
+
 async def test_a_refused_command_is_a_fragment_in_words() -> None:
     async with browser(FakeRuns(run_document())) as client:
         answer = await client.post(f"{RUN}/steps", data={"count": "0"}, headers=HTMX)
