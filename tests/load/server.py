@@ -51,6 +51,10 @@ class LoadedServer:
             if found := re.search(r"http://localhost:(\d+)(?:/join/(\w+))?", line):
                 self.port, self.code = int(found[1]), found[2] or ""
 
+    @property
+    def warnings(self) -> list[str]:
+        return [line for line in self.lines if line.startswith("WARNING")]
+
     def join(self) -> None:
         """After its end: until all is read that it printed."""
         self._reader.join()
@@ -102,7 +106,10 @@ class LoadedServer:
 
 def stalls(told: dict[str, Any]) -> str:
     """What the server told of its event loop, in words."""
-    return f"event loop: {1000 * told['computed']:.0f} ms computed at a stretch at most, longest stall {1000 * told['stall']:.0f} ms"
+    return (
+        f"event loop: {1000 * told['computed']:.0f} ms computed at a stretch at most, longest stall {1000 * told['stall']:.0f} ms, "
+        f"longest search for garbage {1000 * told['garbage']:.0f} ms, for all that there is {1000 * told['all garbage']:.0f} ms"
+    )
 
 
 @contextmanager

@@ -97,7 +97,8 @@ async def measured(
     note_events(streams, passed)
     note("Class load", f"memory {memory / MEGABYTE:.0f} MB in all", met=memory <= 600 * MEGABYTE)
     cost = f"the server took {100 * its:.0f} % of a core, who measures {100 * own:.0f} %"
-    note("Class load", f"{stalls(loop)}; {cost}", met=loop["computed"] <= 0.1)
+    words = "<br>".join([f"{stalls(loop)}; {cost}", *server.warnings[:5]])
+    note("Class load", words, met=loop["computed"] <= 0.1)
     note_fairness(equal, before)
 
 

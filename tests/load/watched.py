@@ -3,8 +3,8 @@
     python -m tests.load.watched --port 0 --data FOLDER
 
 At SIGUSR1 it prints one line of JSON: asyncio tasks, threads, streams, watches, and since the line before the longest stall
-(seconds by the clock) and the most that the loop computed without a pause (seconds of the processor: on a machine that
-is busy otherwise a stall may be none of the server's). It is no part of the server, so nothing of this can be asked of a real one.
+(seconds by the clock), the most that the loop computed without a pause (seconds of the processor: on a machine that
+is busy otherwise a stall may be none of the server's) and the most that one search for garbage took. It is no part of the server, so nothing of this can be asked of a real one.
 """
 
 from __future__ import annotations
@@ -39,18 +39,35 @@ def main() -> int:
     return serving.serve(Settings.from_command_line(sys.argv[1:]))
 
 
+class Searches:
+    """The longest search for garbage, in seconds of the processor."""
+
+    def __init__(self) -> None:
+        self.longest = self._began = 0.0
+
+    def __call__(self, phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.thread_time()
+        else:
+            self.longest = max(self.longest, time.thread_time() - self._began)
+
+
 async def watch(app: Any) -> None:
     loop = asyncio.get_running_loop()
     longest, busiest, telling = 0.0, 0.0, False
+    searches = Searches()
+    gc.callbacks.append(searches)
 
     def tell() -> None:
         nonlocal longest, busiest, telling
+        usual = searches.longest
         gc.collect()
-        told = {"stall": longest, "computed": busiest, "threads": threading.active_count()}
+        told = {"stall": longest, "computed": busiest, "garbage": usual, "all garbage": searches.longest}
+        told["threads"] = threading.active_count()
         told["tasks"] = sum(not task.done() for task in asyncio.all_tasks()) - 1  # this one is not the server's
         told["streams"] = app.state.streams.open.total()
         told["watches"] = sum(len(run.watches) for run in app.state.runs._live.everybodys())
-        longest, busiest, telling = 0.0, 0.0, True
+        longest, busiest, searches.longest, telling = 0.0, 0.0, 0.0, True
         print(MARK + json.dumps(told), flush=True)
 
     loop.add_signal_handler(signal.SIGUSR1, tell)
