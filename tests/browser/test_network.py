@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
-from tests.browser.digits import Digits, number
+from tests.browser.digits import Digits, number, until
 
 pytestmark = pytest.mark.browser
 
@@ -108,6 +108,20 @@ def test_an_impossible_layer_says_why_and_cannot_be_started(visit: Callable[...,
     size.fill("3")
     size.press("Tab")
     expect(digits.button("Start this network")).to_be_enabled()
+
+
+def test_edits_in_quick_succession_are_carried_out_one_after_the_other(visit: Callable[..., Digits]) -> None:
+    digits = visit(state="paused")
+    held: list[Route] = []
+    digits.page.route("**/network/builder", lambda route: held.append(route))
+    for _ in range(3):  # the convolution, its ReLU, the pooling
+        digits.button("Remove layer 4").click()
+    until(digits.page, lambda: held, "the first request")
+    expect_layers(digits, *DIGITS)
+    for count in range(1, 4):
+        until(digits.page, lambda count=count: len(held) == count, f"request {count}")  # type: ignore[misc]
+        held[-1].continue_()
+        expect_layers(digits, *DIGITS[:3], *DIGITS[3 + count :])
 
 
 @pytest.mark.long

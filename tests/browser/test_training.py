@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.digits import Digits, number, until
 from tests.browser.server import Server
@@ -63,6 +63,19 @@ def test_single_updates_are_counted_exactly(visit: Callable[..., Digits]) -> Non
     for name in ("1 update", "10 updates", "100 updates"):
         expect(digits.button(name)).to_be_disabled()
     expect(digits.button("1 update")).to_have_attribute("title", "Pause it to take single updates.")
+
+
+def test_each_press_of_a_step_is_one_update(visit: Callable[..., Digits]) -> None:
+    digits = visit(state="paused")
+    held: list[Route] = []
+    digits.page.route("**/steps", lambda route: held.append(route))
+    for _ in range(4):
+        digits.button("1 update").click()
+    for count in range(1, 5):
+        until(digits.page, lambda count=count: len(held) == count, f"request {count}")  # type: ignore[misc]
+        held[-1].continue_()
+    digits.until_update(4)
+    assert digits.document()["step"] == 4
 
 
 def test_a_reset_goes_back_to_the_same_initial_weights(visit: Callable[..., Digits]) -> None:

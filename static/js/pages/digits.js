@@ -14,6 +14,7 @@ import "../elements/probability-bars.js";
 import "../elements/digit-tiles.js";
 import { ConnectionNotice } from "../lib/connection.js";
 import { all, make, write } from "../lib/dom.js";
+import "../lib/edits.js";
 import { Figures } from "../lib/figures.js";
 import { integer, percent } from "../lib/format.js";
 import { Pace } from "../lib/pace.js";
