@@ -199,7 +199,7 @@ def kill_again_and_again(tmp_path: Path, times: int, *, clients: int = 4, worker
             ]
             for each in crowd:
                 each.start()
-            wait(server, ledger, long, creates=dice.randint(1, 12), seconds=dice.uniform(0.1, 2.0))
+            wait(server, ledger, long, creates=dice.randint(1, 12), seconds=min(2.0, 0.05 + dice.expovariate(4.0)))
             kill(server, folder, long, figures)
             stop.set()
             for each in crowd:

@@ -4,7 +4,8 @@
 
 At SIGUSR1 it prints one line of JSON: asyncio tasks, threads, streams, watches, and since the line before the longest stall
 (seconds by the clock), the most that the loop computed without a pause (seconds of the processor: on a machine that
-is busy otherwise a stall may be none of the server's) and the most that one search for garbage took. It is no part of the server, so nothing of this can be asked of a real one.
+is busy otherwise a stall may be none of the server's) and the longest searches for garbage. It is no part of the server, so
+nothing of this can be asked of a real one.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ def main() -> int:
 
 
 class Searches:
-    """The longest search for garbage, in seconds of the processor."""
+    """The longest searches for garbage, in seconds of the processor: among young objects, older ones, and all."""
 
     def __init__(self) -> None:
-        self.longest = self._began = 0.0
+        self.longest, self._began = [0.0, 0.0, 0.0], 0.0
 
-    def __call__(self, phase: str, _: dict[str, int]) -> None:
+    def __call__(self, phase: str, of: dict[str, int]) -> None:
         if phase == "start":
             self._began = time.thread_time()
         else:
-            self.longest = max(self.longest, time.thread_time() - self._began)
+            self.longest[of["generation"]] = max(self.longest[of["generation"]], time.thread_time() - self._began)
 
 
 async def watch(app: Any) -> None:
@@ -60,14 +61,13 @@ async def watch(app: Any) -> None:
 
     def tell() -> None:
         nonlocal longest, busiest, telling
-        usual = searches.longest
+        told: dict[str, Any] = {"stall": longest, "computed": busiest, "garbage": list(searches.longest)}
         gc.collect()
-        told = {"stall": longest, "computed": busiest, "garbage": usual, "all garbage": searches.longest}
         told["threads"] = threading.active_count()
         told["tasks"] = sum(not task.done() for task in asyncio.all_tasks()) - 1  # this one is not the server's
         told["streams"] = app.state.streams.open.total()
         told["watches"] = sum(len(run.watches) for run in app.state.runs._live.everybodys())
-        longest, busiest, searches.longest, telling = 0.0, 0.0, 0.0, True
+        longest, busiest, searches.longest, telling = 0.0, 0.0, [0.0, 0.0, 0.0], True
         print(MARK + json.dumps(told), flush=True)
 
     loop.add_signal_handler(signal.SIGUSR1, tell)
