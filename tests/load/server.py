@@ -53,7 +53,9 @@ class LoadedServer:
 
     @property
     def warnings(self) -> list[str]:
-        return [line for line in self.lines if line.startswith("WARNING")]
+        """Those by which the event loop computed longest come first."""
+        warnings = [line for line in self.lines if line.startswith("WARNING")]
+        return sorted(warnings, key=lambda line: -int((re.findall(r"computing for (\d+) ms", line) or ["0"])[0]))
 
     def join(self) -> None:
         """After its end: until all is read that it printed."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
+from app.labs.catalogue import ALL
 from tests.app.double import app_with, client_of
 
 pytestmark = pytest.mark.anyio
@@ -29,3 +32,20 @@ async def test_updates_that_a_link_names_wrongly_are_counted_for_whoever_wrote_i
         none = await client.get("/labs/nothing")
     assert one.json()["detail"] == "“at” says how many updates each run has done: a whole number."
     assert none.status_code == 404
+
+
+@pytest.mark.parametrize("name", [lab.name for lab in ALL if lab.trains])
+async def test_a_page_leaves_nothing_to_the_search_for_garbage(name: str) -> None:
+    async with client_of(app_with()) as client:
+        await client.get(f"/labs/{name}")  # what is made once and stays
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            page = await client.get(f"/labs/{name}")
+            gc.collect()
+            left = [type(each) for each in gc.garbage if type(each).__module__.startswith(("app.", "jinja2."))]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+    assert page.status_code == 200
+    assert left == []
