@@ -59,13 +59,14 @@ class Ledger:
     def delete(self, client: httpx.Client, key: str) -> None:
         with self.lock:
             self.asked_to_delete.add(key)
-        if client.delete(f"/api/runs/{self.made[key]}").status_code == 204:
+        if client.delete(f"/api/runs/{self.made[key]}").status_code in (204, 404):  # now, or before the kill
             with self.lock:
                 self.deleted.add(key)
 
     def thin_out(self, client: httpx.Client) -> None:
         """What is left of earlier rounds goes, all but a few: the long run needs its share of the cores."""
-        for key in [key for key in self.made if key not in self.asked_to_delete][:-FEW]:
+        kept = [key for key in self.made if key not in self.asked_to_delete][:-FEW]
+        for key in [*(self.asked_to_delete - self.deleted), *kept]:
             self.delete(client, key)
 
     def step(self, client: httpx.Client, key: str) -> None:
