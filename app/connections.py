@@ -95,19 +95,26 @@ class Places(ServerState):
 
 
 class Polite:
-    """The part of a transport that uvicorn uses; `close` goes by way of the connection's farewell."""
+    """The part of a transport that uvicorn uses; `close` goes by way of the connection's farewell.
+
+    `connection` is None once it is lost: the two would else hold each other in memory, with all that the last request was
+    made of, until the next search for garbage among everything.
+    """
 
     def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
-        self.connection = connection
+        self.connection: Connection | None = connection
         self.write = transport.write
         self.abort = transport.abort
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
         self.get_extra_info = transport.get_extra_info
-        self.is_closing = lambda: transport.is_closing() or connection.leaving
+
+    def is_closing(self) -> bool:
+        return self.connection is None or self.connection.leaving or self.connection.socket.is_closing()
 
     def close(self) -> None:
-        self.connection.close()
+        if self.connection is not None:
+            self.connection.close()
 
 
 class Connection(H11Protocol):
@@ -135,7 +142,8 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         self.socket = transport
-        super().connection_made(Polite(transport, self))  # type: ignore[arg-type]
+        self.polite = Polite(transport, self)
+        super().connection_made(self.polite)  # type: ignore[arg-type]
         self.address = self.client[0] if self.client else ""
         if self.places.enter(self):
             self.look()
@@ -150,6 +158,9 @@ class Connection(H11Protocol):
         for timer in (self.deadline, self.stalled):
             if timer is not None:
                 timer.cancel()
+        self.polite.connection = None
+        if hasattr(self.socket, "_read_ready_cb"):
+            self.socket._read_ready_cb = None  # asyncio's own reference to itself, which Python 3.12 undoes
 
     def data_received(self, data: bytes) -> None:
         if self.leaving:
