@@ -33,7 +33,7 @@ from app.workers.pool import site_of
 GARBAGE_THRESHOLDS = 2_000, 5, 500
 """New objects before the young ones are looked through, and how often that happens before it is the turn of older and of all.
 
-Each search holds up everybody: of 10,000 objects for under 10 ms, of all that a class of 300 is made of for 70 to 100.
+Each search holds up everybody: of 10,000 objects for 8 to 15 ms, of all that a class of 300 is made of for 70 to 100.
 """
 LAST_RESORT_SECONDS = 10.0
 """A server that was told to stop and is still here by then ends without having saved everything."""

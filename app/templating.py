@@ -106,8 +106,8 @@ def render(
 def _whole(name: str, context: Mapping[str, Any]) -> str:
     """As `Template.render`, and nothing of it is left to the search for garbage.
 
-    A template's own macros and its context hold each other. Of a class in the labs, some ten a second of up to 170 KB, all
-    stayed in memory until everybody had to wait for a search through everything.
+    A template's own macros and its context hold each other: up to 170 KB for an answer of a lab, which may stay in memory
+    until everybody has to wait for a search through everything.
     """
     template = environment.get_template(name)
     inside = template.new_context(dict(context))

@@ -108,10 +108,10 @@ class LoadedServer:
 
 def stalls(told: dict[str, Any]) -> str:
     """What the server told of its event loop, in words."""
-    young, older, all = (1000 * seconds for seconds in told["garbage"])
+    young, older, whole = (1000 * seconds for seconds in told["garbage"])
     return (
         f"event loop: {1000 * told['computed']:.0f} ms computed at a stretch at most, longest stall {1000 * told['stall']:.0f} ms, "
-        f"longest searches for garbage {young:.0f} ms (young), {older:.0f} (older), {all:.0f} (all)"
+        f"longest searches for garbage {young:.0f} ms (young), {older:.0f} (older), {whole:.0f} (all)"
     )
 
 
