@@ -71,6 +71,7 @@ class Network:
         self._training = Chain(fuse(self.layers))
         self._evaluation = Chain(fuse(self._make_layers(self.gradients)))
         self._tracing = self._make_layers(aligned_zeros((size,), dtype))
+        self._went_forward = False
 
     @classmethod
     def build(
@@ -107,7 +108,9 @@ class Network:
         A network with dropout needs `rng` when `training`. ShapeError when the inputs do not fit.
         """
         self.begin(training=training, rng=rng)
-        return self._training.forward(self._as_inputs(inputs))
+        logits = self._training.forward(self._as_inputs(inputs))
+        self._went_forward = True
+        return logits
 
     def begin(self, *, training: bool, rng: np.random.Generator | None) -> None:
         """Tell the layers that act differently while `training` what the next forward pass is for."""
@@ -123,12 +126,16 @@ class Network:
     def backward(self, logit_gradients: Array, *, add: bool = False) -> None:
         """Fill `gradients` from the loss's gradient (K, N) with respect to the logits of the last `forward`.
 
-        With `add` they come on top of those that are there: of a batch's earlier parts.
+        With `add` they come on top of those that are there: of a batch's earlier parts. Once for each `forward`, whose
+        results the gradients may overwrite; RuntimeError the second time.
         """
         check_shape("Gradients of the logits", logit_gradients, (*self._logit_shape(), None))
+        if not self._went_forward:
+            raise RuntimeError("Every backward(…) needs a forward(inputs) of its own before it.")
         if add:
             np.copyto(self._earlier_gradients, self.gradients)
         self._training.backward(logit_gradients)
+        self._went_forward = False
         if add:
             self.gradients += self._earlier_gradients
 

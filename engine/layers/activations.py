@@ -35,18 +35,24 @@ class Activation(Layer):
 class ReLU(Activation):
     """`max(a, 0)`; slope 0 at 0."""
 
+    in_place = False
+    """Whether outputs take the place of the inputs, and the inputs' gradients that of the outputs'; see `fuse`."""
+
     def bind(self, batch_size: int) -> None:
         super().bind(batch_size)
-        # NumPy's maximum of two arrays is vectorised, that of an array and a number is not and takes three times as long.
-        self._zero = self._zeros(*self.output_shape, batch_size)
-        self._positive: npt.NDArray[np.bool_] = aligned_empty(self._zero.shape, np.bool_)
+        # NumPy's maximum of two arrays is vectorised, that of an array and a number is not and takes three times as
+        # long. One map of zeros serves all channels, and stays in the cache.
+        self._zero = self._zeros(*self.output_shape[-2:], batch_size)
+        self._positive: npt.NDArray[np.bool_] = aligned_empty((*self.output_shape, batch_size), np.bool_)
 
     def _forward(self, inputs: Array) -> Array:
+        if self.in_place:
+            self._outputs = inputs
         return np.maximum(inputs, self._zero, out=self._outputs)
 
     def _input_gradients(self, gradients: Array) -> Array:
         np.greater(self._outputs, self._zero, out=self._positive)
-        return np.multiply(gradients, self._positive, out=self._slopes)
+        return np.multiply(gradients, self._positive, out=gradients if self.in_place else self._slopes)
 
 
 class LeakyReLU(Activation):

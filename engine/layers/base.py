@@ -54,7 +54,10 @@ class Layer(ABC):
         return self._forward(inputs)
 
     def backward(self, gradients: Array) -> Array:
-        """Fill the parameters' gradients and return the inputs', from the outputs' `gradients` (*output_shape, N)."""
+        """Fill the parameters' gradients and return the inputs', from the outputs' `gradients` (*output_shape, N).
+
+        Once for each `forward`: gradients may take the place of what it computed.
+        """
         self.backward_to_parameters(gradients)
         return self._input_gradients(gradients)
 

@@ -28,23 +28,24 @@ class BlockConvolution(Layer):
     def bind(self, batch_size: int) -> None:
         self._product.bind(batch_size)
         self._outputs = self._empty(*self.output_shape, batch_size)
+        self._cells = [place[:, i, 0] for i in range(self._block) for place in self._product.places]
         self._output_places = self._places(self._outputs)
 
     def _places(self, maps: Array) -> list[Array]:
-        """Views of `maps` for every place in a block, laid out as the product's cells: (row, filter, column, N)."""
+        """Views of `maps` for every place in a block, laid out as the product's: (row, filter, column, N)."""
         block = self._block
         return [maps[:, i::block, j::block].swapaxes(0, 1) for i in range(block) for j in range(block)]
 
     def _forward(self, inputs: Array) -> Array:
         self._product.forward(inputs)
         biases = self._convolution.biases[:, np.newaxis, np.newaxis]
-        for place, cell in zip(self._output_places, self._product.cells, strict=True):
+        for place, cell in zip(self._output_places, self._cells, strict=True):
             np.add(cell, biases, out=place)
         return self._outputs
 
     def _parameter_gradients(self, gradients: Array) -> None:
         np.sum(gradients, axis=(1, 2, 3), out=self._convolution.bias_gradients)
-        for place, cell in zip(self._places(gradients), self._product.cell_gradients, strict=True):
+        for place, cell in zip(self._places(gradients), self._cells, strict=True):
             np.copyto(cell, place)
         self._product.weight_gradients()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
-from engine.layers.activations import Activation
+from engine.layers.activations import Activation, ReLU
 from engine.layers.base import Layer
 from engine.layers.block_convolution import BlockConvolution, fast_block
 from engine.layers.convolution import Convolution
@@ -25,7 +26,7 @@ def fuse(layers: Sequence[Layer]) -> list[Layer]:
                 fused[-1] = PooledConvolution(convolution, pool, product)
             case _:
                 fused.append(layer)
-    return [_alone(layer) for layer in fused]
+    return _in_place([_alone(layer) for layer in fused])
 
 
 def _alone(layer: Layer) -> Layer:
@@ -33,6 +34,20 @@ def _alone(layer: Layer) -> Layer:
     if isinstance(layer, Convolution) and (block := fast_block(layer)):
         return BlockConvolution(layer, block)
     return layer
+
+
+def _in_place(layers: Sequence[Layer]) -> list[Layer]:
+    """Let each ReLU overwrite what nobody reads again, and what is therefore no second array to bring into the cache.
+
+    That is what a layer with weights gave out, and the gradients that another such layer, somewhere behind it, made.
+    """
+    weighted = [index for index, layer in enumerate(layers) if layer.weights is not None]
+    changed = list(layers)
+    for index, layer in enumerate(layers):
+        if isinstance(layer, ReLU) and index - 1 in weighted and index < weighted[-1]:
+            changed[index] = relu = copy(layer)
+            relu.in_place = True
+    return changed
 
 
 def _pool_first(layers: Sequence[Layer]) -> list[Layer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,10 +17,13 @@ from engine.layers.winograd import POINTS, WinogradProduct
 
 
 class Product(Protocol):
-    """A way to compute a convolution without its bias: `TiledProduct` or `WinogradProduct`. Cells: (row, filter, ...)."""
+    """A way to compute a convolution without its bias: `TiledProduct` or `WinogradProduct`.
 
-    cells: list[Array]
-    cell_gradients: list[Array]
+    `forward` fills `places`: for each column of a pooling window, what all windows see there, an array (row, tile in
+    window, row in tile, filter, column, N). The gradients are to be put in their place.
+    """
+
+    places: list[Array]
 
     def bind(self, batch_size: int) -> None: ...
     def forward(self, inputs: Array) -> None: ...
@@ -31,8 +35,8 @@ class PooledConvolution(Layer):
     """`convolution` (stride 1), then `pool` (windows that touch but do not overlap).
 
     The convolution leaves its results sorted by their place in the pooling window, so that pooling is the maximum of
-    whole arrays. Outputs that no window sees are not computed. The bias, the same for a whole window, is added after
-    pooling, where there is less to add to.
+    whole arrays: across first, and then down. Outputs that no window sees are not computed. The bias, the same for a
+    whole window, is added after pooling, where there is less to add to.
     """
 
     def __init__(self, convolution: Convolution, pool: MaxPool, product: Product) -> None:
@@ -44,35 +48,60 @@ class PooledConvolution(Layer):
 
     def bind(self, batch_size: int) -> None:
         self._product.bind(batch_size)
-        shape = self._product.cells[0].shape
-        self._maxima, self._left = self._empty(*shape), self._empty(*shape)
-        self._won = aligned_empty(shape, np.bool_)
+        self._across = Largest(self._product.places)
+        self._row_gradients = aligned_empty(self._across.values.shape, self.dtype)
+        self._down = Largest(_by_row(self._across.values))
         self._outputs = self._empty(*self.output_shape, batch_size)
 
     def _forward(self, inputs: Array) -> Array:
         self._product.forward(inputs)
-        cells = self._product.cells
-        np.copyto(self._maxima, cells[0])
-        for cell in cells[1:]:
-            np.maximum(self._maxima, cell, out=self._maxima)
+        self._across.find()
+        self._down.find()
         biases = self._convolution.biases[:, np.newaxis, np.newaxis, np.newaxis]
-        return np.add(self._maxima.swapaxes(0, 1), biases, out=self._outputs)
+        return np.add(self._down.values.swapaxes(0, 1), biases, out=self._outputs)
 
     def _parameter_gradients(self, gradients: Array) -> None:
         np.sum(gradients, axis=(1, 2, 3), out=self._convolution.bias_gradients)
-        # As in MaxPool: the first to equal the maximum takes the window's gradient, what remains is zero.
-        np.copyto(self._left, gradients.swapaxes(0, 1))
-        *cells, _ = self._product.cells
-        *cell_gradients, last = self._product.cell_gradients
-        for cell, share in zip(cells, cell_gradients, strict=True):
-            np.equal(cell, self._maxima, out=self._won)
-            np.multiply(self._left, self._won, out=share)
-            np.subtract(self._left, share, out=self._left)
-        np.copyto(last, self._left)
+        self._down.share_out(gradients.swapaxes(0, 1), out=_by_row(self._row_gradients))
+        # These take the place of what they were found from: that is in the cache already.
+        self._across.share_out(self._row_gradients, out=self._product.places)
         self._product.weight_gradients()
 
     def _input_gradients(self, gradients: Array) -> Array:  # noqa: ARG002  (they are in the cells)
         return self._product.input_gradients()
+
+
+class Largest:
+    """Of some arrays the largest value in each place, and who has it."""
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self._arrays = arrays
+        self.values: Array = aligned_empty(arrays[0].shape, arrays[0].dtype)
+        self._won = aligned_empty(self.values.shape, np.bool_)
+
+    def find(self) -> None:
+        """Fill `values`."""
+        first, second, *others = self._arrays
+        np.maximum(first, second, out=self.values)
+        for array in others:
+            np.maximum(self.values, array, out=self.values)
+
+    def share_out(self, gradients: Array, out: Sequence[Array]) -> None:
+        """As in MaxPool: the first to equal the largest takes its whole gradient, and leaves nothing to later ones.
+
+        `out` may be the arrays themselves, whose values are then gone.
+        """
+        *earlier, last = out
+        for array, share in zip(self._arrays, earlier, strict=False):
+            np.equal(array, self.values, out=self._won)
+            np.multiply(gradients, self._won, out=share)
+            gradients = np.subtract(gradients, share, out=last)
+
+
+def _by_row(maxima: Array) -> list[Array]:
+    """(row, tile in window, row in tile, ...) as one array for each row of the window."""
+    _, tiles, height, *_ = maxima.shape
+    return [maxima[:, tile, row] for tile in range(tiles) for row in range(height)]
 
 
 def fast_product(convolution: Convolution, pool: MaxPool) -> Product | None:

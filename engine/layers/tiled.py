@@ -20,8 +20,7 @@ from engine.layers.im2col import Patches
 class TiledProduct:
     """The products of `convolution` (stride 1, without bias), for pooling windows of `pool_size`.
 
-    `cells` are views of the products, (rows, filters, columns, N): for every place in a pooling window, what all
-    windows see there. The gradients are to be put into `cell_gradients`.
+    `places` are views of the products, see `Product`.
     """
 
     def __init__(self, convolution: Convolution, pool_size: int, tile: tuple[int, int]) -> None:
@@ -48,37 +47,27 @@ class TiledProduct:
         self._placed = self._weights_in(self._filters)
         self._placed_gradients = self._weights_in(self._filter_gradients)
         self._products: Array = aligned_empty((tiles[0], matrix[0], tiles[1] * batch_size), dtype)
-        self._product_gradients: Array = aligned_empty(self._products.shape, dtype)
         split = (rows, pool_size // height, height, width, filters, columns, pool_size // width, batch_size)
-        self.cells = _cells(self._products.reshape(split))
-        self.cell_gradients = _cells(self._product_gradients.reshape(split))
+        products = self._products.reshape(split)
+        self.places = [products[:, :, :, j % width, :, :, j // width] for j in range(pool_size)]
 
     def _weights_in(self, large: Array) -> Array:
         r, s, o, i, j, c = large.strides
         return as_strided(large, (*self._tile, *self._convolution.weight_shape), (r + i, s + j, o, c, i, j))
 
     def forward(self, inputs: Array) -> None:
-        """Fill `cells` from `inputs` (C, H, W, N)."""
+        """Fill `places` from `inputs` (C, H, W, N)."""
         np.copyto(self._placed, self._convolution.weights)
         np.matmul(self._filter_matrix, self._patches.gather(inputs), out=self._products)
 
     def weight_gradients(self) -> None:
         """Fill the convolution's weight gradients: a weight used in several places gathers the sum of all."""
-        np.matmul(self._product_gradients, self._patches.columns.swapaxes(1, 2), out=self._row_gradients)
+        np.matmul(self._products, self._patches.columns.swapaxes(1, 2), out=self._row_gradients)
         np.sum(self._row_gradients, axis=0, out=self._filter_gradients.reshape(self._filter_matrix.shape))
         np.sum(self._placed_gradients, axis=(0, 1), out=self._convolution.weight_gradients)
 
     def input_gradients(self) -> Array:
         """The gradients of the inputs (C, H, W, N)."""
-        np.matmul(self._filter_matrix.T, self._product_gradients, out=self._patches.column_gradients)
+        np.matmul(self._filter_matrix.T, self._products, out=self._patches.column_gradients)
         return self._patches.scatter()
 
-
-def _cells(products: Array) -> list[Array]:
-    """Views of (row, tile in window, tile row, tile column, filter, column, tile in window, N), window row by row."""
-    _, down, height, width, _, _, across, _ = products.shape
-    return [
-        products[:, i // height, i % height, j % width, :, :, j // width]
-        for i in range(height * down)
-        for j in range(width * across)
-    ]

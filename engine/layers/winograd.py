@@ -50,8 +50,7 @@ def transforms(outputs: int, kernel: int) -> tuple[Array, Array, Array]:
 class WinogradProduct:
     """The products of `convolution` (stride 1, without bias), for pooling windows of `pool_size`.
 
-    `cells` are views of the products, (rows, filters, columns, N): for every place in a pooling window, what all
-    windows see there. The gradients are to be put into `cell_gradients`.
+    `places` are views of the products, see `Product`; a window's rows are tiles of one row.
     """
 
     def __init__(self, convolution: Convolution, pool_size: int) -> None:
@@ -71,13 +70,18 @@ class WinogradProduct:
         def empty(*shape: int) -> Array:
             return aligned_empty(shape, dtype)
 
-        # The padded input by row, and the view of its overlapping pieces (t, row, channel, piece, N).
-        padded = aligned_zeros((height + 2 * pad, channels, width + 2 * pad, batch_size), dtype)
-        self._inside = padded[pad : pad + height, :, pad : pad + width].swapaxes(0, 1)
-        y, c, x, n = padded.strides
-        shape = (length, padded.shape[0], channels, pieces, batch_size)
-        self._windows = as_strided(padded, shape, (x, y, c, x * pool, n), writeable=False)
-        self._pieces, self._values = empty(*shape), empty(*shape)
+        # The overlapping pieces of each row, (t, row, channel, piece, N). What of them lies beyond the map stays zero, and
+        # so do the values of the rows above and below.
+        self._pieces = aligned_zeros((length, height, channels, pieces, batch_size), dtype)
+        self._values = aligned_zeros((length, height + 2 * pad, *self._pieces.shape[2:]), dtype)
+        self._inside_values = self._values[:, pad : pad + height]
+        self._seen: list[tuple[Array, slice]] = []  # by every pixel of the pieces: where it goes, and which columns it is
+        for s in range(length):
+            first = max(0, -(-(pad - s) // pool))
+            last = min(pieces - 1, (width - 1 + pad - s) // pool)
+            if first <= last:
+                columns = slice(first * pool + s - pad, last * pool + s - pad + 1, pool)
+                self._seen.append((self._pieces[s, :, :, first : last + 1], columns))
         self._value_rows = _row_windows(self._values, outputs, size)
 
         self._weights = empty(size, filters, size, channels)  # kernel column, filter, kernel row, channel
@@ -85,10 +89,7 @@ class WinogradProduct:
 
         self._products = empty(length, outputs, filters, pieces * batch_size)
         self._outputs = empty(pool, outputs, filters, pieces * batch_size)
-        self._output_gradients = aligned_empty(self._outputs.shape, dtype)
-        split = (pool, rows, pool, filters, pieces, batch_size)
-        self.cells = _cells(self._outputs.reshape(split))
-        self.cell_gradients = _cells(self._output_gradients.reshape(split))
+        self.places = list(self._outputs.reshape(pool, rows, pool, 1, filters, pieces, batch_size))
 
         # Gradients of the products, with rows of zeros above and below, for the same windows on the way back.
         spread = aligned_zeros((length, outputs + 2 * (size - 1), filters, pieces * batch_size), dtype)
@@ -105,17 +106,19 @@ class WinogradProduct:
         # pieces add up in long runs; one copy then brings the columns into order, (row, channel, x, s mod m, N).
         reached = pieces + (length - 1) // pool
         self._by_phase = empty(pool, last - first, channels, reached, batch_size)
-        self._phases = [self._by_phase[s % pool, :, :, s // pool : s // pool + pieces] for s in range(length)]
+        self._first_phases, self._unreached = self._by_phase[:, :, :, :pieces], self._by_phase[:, :, :, pieces:]
+        later = range(pool, length)
+        self._later_phases = [self._by_phase[s % pool, :, :, s // pool : s // pool + pieces] for s in later]
         padded_gradients = aligned_zeros((height, channels, max(reached * pool, pad + width), batch_size), dtype)
         in_order = padded_gradients[: last - first, :, : reached * pool]
         self._in_order = in_order.reshape(*in_order.shape[:2], reached, pool, batch_size)
         self._inputs_gradients = padded_gradients[:, :, pad : pad + width].swapaxes(0, 1)
 
     def forward(self, inputs: Array) -> None:
-        """Fill `cells` from `inputs` (C, H, W, N)."""
-        np.copyto(self._inside, inputs)
-        np.copyto(self._pieces, self._windows)
-        _transform(self._b, self._pieces, self._values)
+        """Fill `places` from `inputs` (C, H, W, N)."""
+        for pieces, columns in self._seen:
+            np.copyto(pieces, inputs[:, :, columns].swapaxes(0, 1))
+        _transform(self._b, self._pieces, self._inside_values)
         np.copyto(self._weights, self._convolution.weights.transpose(3, 0, 2, 1))
         _transform(self._g, self._weights, self._weight_values)
         length, filters = self._weight_values.shape[:2]
@@ -124,7 +127,7 @@ class WinogradProduct:
 
     def weight_gradients(self) -> None:
         """Fill the convolution's weight gradients: `forward` transposed, from the last step to the first."""
-        _transform(self._a.T, self._output_gradients, self._product_gradients)
+        _transform(self._a.T, self._outputs, self._product_gradients)
         np.matmul(self._product_gradients, self._value_rows.swapaxes(2, 3), out=self._row_gradients)
         np.sum(self._row_gradients, axis=1, out=self._weight_value_gradients)
         _transform(self._g.T, self._weight_value_gradients, self._weights)
@@ -139,8 +142,10 @@ class WinogradProduct:
         length, channels = self._flipped.shape[:2]
         np.matmul(self._flipped.reshape(length, 1, channels, -1), self._gradient_rows, out=self._value_gradients)
         _transform(self._b.T, self._value_gradients, self._piece_gradients)
-        self._by_phase.fill(0)
-        for phase, gradients in zip(self._phases, self._piece_gradients, strict=True):
+        first = len(self._by_phase)
+        np.copyto(self._first_phases, self._piece_gradients[:first])
+        self._unreached.fill(0)
+        for phase, gradients in zip(self._later_phases, self._piece_gradients[first:], strict=True):
             phase += gradients
         np.copyto(self._in_order, np.moveaxis(self._by_phase, 0, 3))
         return self._inputs_gradients
@@ -166,8 +171,3 @@ def _row_windows(values: Array, count: int, size: int) -> Array:
     shape = (len(values), count, size * values.shape[2], np.prod(values.shape[3:], dtype=int))
     return as_strided(values, shape, (t, row, channel, values.itemsize), writeable=False)
 
-
-def _cells(outputs: Array) -> list[Array]:
-    """Views of (output in window, row, row in window, filter, piece, N), window row by row."""
-    across, _, down = outputs.shape[:3]
-    return [outputs[j, :, i] for i in range(down) for j in range(across)]

@@ -209,3 +209,29 @@ def test_gradients_of_a_network_with_a_convolution_alone() -> None:
     assert "BlockConvolution" in [type(layer).__name__ for layer in fuse(network.layers)]
     checks = check_gradients(network, SoftmaxCrossEntropy(), rng.random((1, 8, 8, 3)), rng.integers(0, 3, 3), limit=30)
     assert max(check.error for check in checks) < 1e-5
+
+
+def test_a_relu_overwrites_only_what_nobody_reads_again() -> None:
+    layers = (
+        specs.Conv2D(filters=2, kernel_size=3),
+        specs.ReLU(),  # its inputs are those of a convolution, its outputs' gradients those of a convolution
+        specs.Conv2D(filters=2, kernel_size=3),
+        specs.Tanh(),
+        specs.ReLU(),  # the tanh reads its own outputs again
+        specs.Dense(units=4),
+        specs.ReLU(),  # its gradients are the caller's
+    )
+    network = Network.build(layers, (1, 8, 8), rng=np.random.default_rng(0), dtype=np.float64)
+    fused = fuse(network.layers)
+    assert [layer.in_place for layer in fused if isinstance(layer, ReLU)] == [True, False, False]
+    assert not any(layer.in_place for layer in network.layers if isinstance(layer, ReLU))
+    inputs, gradients = np.random.default_rng(1).normal(size=(1, 8, 8, 3)), np.random.default_rng(2).normal(size=(4, 3))
+    given, outputs = gradients.copy(), network.forward(inputs)
+    kept = outputs.copy()
+    network.backward(gradients)
+    assert np.array_equal(gradients, given)
+    assert np.array_equal(outputs, kept)
+    found = network.gradients.copy()
+    expected, _ = run(network.layers, inputs, given)
+    np.testing.assert_allclose(kept, expected, atol=1e-12)
+    np.testing.assert_allclose(found, network.gradients, atol=1e-12)

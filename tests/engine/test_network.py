@@ -206,6 +206,18 @@ def test_inputs_of_another_shape_are_refused() -> None:
         network.backward(np.zeros((9, 2), np.float32))
 
 
+def test_every_way_back_needs_a_way_there() -> None:
+    network, gradient = digits(), np.ones((10, 2), np.float32)
+    with pytest.raises(RuntimeError, match="a forward"):
+        network.backward(gradient)
+    network.forward(examples(2))
+    network.backward(gradient)
+    found = network.gradients.copy()
+    with pytest.raises(RuntimeError, match="a forward"):
+        network.backward(gradient)
+    assert np.array_equal(network.gradients, found)
+
+
 def test_infinite_weights_make_a_loss_that_is_not_a_number_without_warnings() -> None:
     network = digits()
     network.parameters.fill(np.float32(3e38))
