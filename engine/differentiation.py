@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -60,10 +59,3 @@ def differentiate(
         correct = loss.correct(logits, labels[part])
         learned += Learned(share * part_loss, correct, forwarded - started, clock() - forwarded)
     return learned
-
-
-def shares(batch_size: int, cores: int) -> list[slice]:
-    """Which examples of a batch each core takes; the first shares are the larger ones, and none is empty."""
-    cores = min(cores, batch_size)
-    ends = [-(-batch_size * core // cores) for core in range(cores + 1)]
-    return [slice(start, end) for start, end in pairwise(ends)]

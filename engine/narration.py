@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.arrays import Array, Truth
 from engine.datasets.base import Chosen
-from engine.differentiation import Learned, shares
+from engine.differentiation import Learned
 from engine.trainer import StepResult, Trainer
 
 
@@ -98,17 +98,17 @@ class Rehearsal(Trainer):
         self.outputs: list[list[Array]] = [[] for _ in self.network.layers]
         self.output_gradients: list[list[Array]] = [[] for _ in self.network.layers]
         gradients = np.zeros_like(self.network.gradients)
-        for part, rng in self._parts(len(labels)):
+        for part, rng in self._parts():
             own = None if weights is None else weights[part]
             self._learn(inputs[..., part], labels[part], own, rng, share=(part.stop - part.start) / len(labels))
             gradients += self.network.gradients
         self.network.gradients[:] = gradients
         return Learned(float(np.concatenate(self.losses).mean()), 0, 0.0, 0.0)
 
-    def _parts(self, batch_size: int) -> list[tuple[slice, np.random.Generator]]:
+    def _parts(self) -> list[tuple[slice, np.random.Generator]]:
         """The parts in which the batch goes through the network, in order, each with what dropout draws from."""
         dropout = self._rngs["dropout"]
-        first, *others = shares(batch_size, self.spec.cores)
+        first, *others = self.shares
         drawn = [
             (first, dropout),
             *((second, np.random.default_rng(int(dropout.integers(2**63)))) for second in others),

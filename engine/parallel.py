@@ -4,9 +4,10 @@
         for _ in range(1000):
             trainer.step()
 
-With `cores=2` a batch's gradients are always the sum of two halves, each summed up by itself. Who computes the second
-half changes nothing, not in the last bit: a trainer without a second core computes both, one after the other. So a run
-may get the other core and give it back between any two steps.
+With `cores=2` a batch's gradients are the sum of two halves, each summed up by itself, if the batch is large enough for
+that to be faster (`Network.shares`). Who computes the second half changes nothing, not in the last bit: a trainer
+without a second core computes both, one after the other. So a run may get the other core and give it back between any
+two steps.
 
 Both processes see one piece of memory with the parameters, the second half of the batch and its gradients. A byte
 through a pipe says that there is something to do, another that it is done; whoever waits, sleeps. When one process

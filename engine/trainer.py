@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from engine.arrays import Array, Truth, aligned_empty, check_shape
 from engine.datasets.base import Chosen, Dataset, shuffled
-from engine.differentiation import Learned, differentiate, shares
+from engine.differentiation import Learned, differentiate
 from engine.errors import DivergedError, ShapeError, SpecError
 from engine.ink import Ink, preprocess
 from engine.losses import make_loss
@@ -171,6 +171,11 @@ class Trainer:
         return learning_rate_share(self.spec.schedule, self.steps) * self.spec.optimizer.learning_rate
 
     @property
+    def shares(self) -> list[slice]:
+        """The shares in which each batch is summed up: one, or two that two cores can compute."""
+        return self.network.shares(self.spec.batch_size, self.spec.cores)
+
+    @property
     def epoch(self) -> float:
         """Passes over the training examples so far."""
         return self.examples / len(self.splits["train"])
@@ -242,11 +247,11 @@ class Trainer:
     def _differentiate(self, inputs: Array, labels: Truth, weights: Array | None) -> Learned:
         """The batch's mean loss; the network's gradients are then those of it.
 
-        With two cores they are the sum of two halves. The first is computed here; so is the second, and in the same way,
+        With two cores they are the sum of two halves, unless those were too small. The first is computed here; so is the second, and in the same way,
         unless there is a process for it.
         """
         batch_size, dropout = len(labels), self._rngs["dropout"]
-        first, *others = shares(batch_size, self.spec.cores)
+        first, *others = self.shares
 
         def learn(share: slice, rng: np.random.Generator) -> Learned:
             own = None if weights is None else weights[share]

@@ -153,7 +153,7 @@ class LiveRun:
         self._use_cores()
 
     def _use_cores(self) -> None:
-        process, wanted = self._second_core, self._lent and self.trainer.spec.cores == 2
+        process, wanted = self._second_core, self._lent and len(self.trainer.shares) == 2
         if process is not None and not (wanted and self.trainer.second_core is process):
             process.close()
             self._second_core = process = None
@@ -216,6 +216,7 @@ class LiveRun:
             raise ConflictError(refusal(wish, self.state))
         if values:
             self.trainer.change(**values)
+            self._use_cores()  # whose use depends on the batch size
             self._send(Changed(self.id, self.trainer.spec))
             self._save_times.hurry(self.recorder.seconds)  # so that a restored run takes the same path
         if pace is not self.pace:
@@ -233,6 +234,7 @@ class LiveRun:
         changes = {name: getattr(spec, name) for name in LIVE_FIELDS if getattr(spec, name) != getattr(mine, name)}
         if changes:
             self.trainer.change(**changes)
+            self._use_cores()
 
     def enter(self, state: str, sentence: str) -> None:
         self.state, self.sentence, self._diverged = state, sentence, None

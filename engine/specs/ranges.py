@@ -90,7 +90,7 @@ Cores: TypeAlias = Annotated[
     int,
     Interval(ge=1, le=2),
     doc(
-        "In how many shares each batch is summed up, so that as many cores can work on it. The order of sums, and so the last bits of the run, depend on it."
+        "In how many shares each batch is summed up, so that as many cores can work on it, if it is large enough for that to be faster. The order of sums, and so the last bits of the run, depend on it."
     ),
 ]
 Compiled: TypeAlias = Annotated[

@@ -14,12 +14,12 @@ import pytest
 from app.services import live
 from app.services.changes import RunChanges
 from app.services.runs import Runs
-from engine.specs import StopSpec
+from engine.specs import StopSpec, demo_network
 from tests.app.small_runs import service, small, until, weights
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to see a worker's own processes")
 
-TWO = small(name="two cores", cores=2, batch_size=64)
+TWO = small(name="two cores", network=demo_network(), cores=2, batch_size=256)
 
 
 def helpers(runs: Runs) -> list[int]:
@@ -53,6 +53,10 @@ def test_it_is_lent_to_a_run_alone_and_given_back_when_another_begins(tmp_path: 
             await once(runs, 0)
             await runs.change(first["id"], RunChanges(state="running"))
             await once(runs, 1)
+            await runs.change(first["id"], RunChanges(batch_size=20))  # too small for two
+            await once(runs, 0)
+            await runs.change(first["id"], RunChanges(batch_size=256))
+            await once(runs, 1)
             await runs.delete(first["id"])
             await once(runs, 0)
 
@@ -70,7 +74,7 @@ def test_a_run_of_one_core_never_gets_another(tmp_path: Path) -> None:
 
 
 def test_with_or_without_it_the_run_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = replace(TWO, stop=StopSpec(steps=600))
+    spec = replace(TWO, stop=StopSpec(steps=200))
 
     async def story(folder: Path, *, kill: bool) -> str:
         async with service(folder) as runs:

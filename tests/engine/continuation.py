@@ -57,7 +57,7 @@ RUNS: Mapping[str, tuple[RunSpec, int]] = {
     **{f"layer {name}": (around(make()), 20) for name, make in LAYER_SPECS.items()},
     **{f"schedule {name}": (small.spec(schedule=make()), 20) for name, make in SCHEDULE_SPECS.items()},
     "weights of classes": (small.spec(class_weights=tuple(0.5 + 0.25 * label for label in range(10))), 20),
-    "two cores": (small.spec(cores=2), 20),
+    "two cores": (small.spec(network=demo_network(), cores=2, batch_size=50), 5),
     "a large batch": (small.spec(network=demo_network(), batch_size=200), 3),
     **{f"points, {name}": (points(optimizer=make(), clip_norm=0.5), 110) for name, make in OPTIMIZER_SPECS.items()},
     "points, schedule": (points(schedule=Cosine(warm_up=30, steps=150)), 100),

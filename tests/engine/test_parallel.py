@@ -9,31 +9,48 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.differentiation import shares
 from engine.errors import SpecError
 from engine.formats import native
+from engine.network import Network
 from engine.parallel import SecondCore
-from engine.specs import Conv2D, Dense, Dropout, MaxPool2D, ReLU, RunSpec
+from engine.specs import Conv2D, Dense, Dropout, MaxPool2D, ReLU, RunSpec, demo_network
 from engine.trainer import Trainer
 from tests.engine import small
 
 NETWORK = (Conv2D(filters=2, kernel_size=3), ReLU(), MaxPool2D(), Dropout(rate=0.3), Dense(units=10))
+
+DIGITS = Network(demo_network(), (1, 24, 24))
 
 
 def spec(**changes: object) -> RunSpec:
     return small.spec(**{"network": NETWORK, "cores": 2, "batch_size": 34, **changes})
 
 
+@pytest.fixture(autouse=True)
+def shares_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.network.SMALLEST_SHARE", 1)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 1024), st.integers(1, 2))
 def test_shares_cover_the_batch_evenly(batch_size: int, cores: int) -> None:
-    found = shares(batch_size, cores)
+    found = DIGITS.shares(batch_size, cores)
     sizes = [share.stop - share.start for share in found]
     assert [i for share in found for i in range(share.start, share.stop)] == list(range(batch_size))
     assert len(found) == min(cores, batch_size)
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_batch_too_small_to_be_faster_in_halves_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert [len(DIGITS.shares(batch_size, 2)) for batch_size in (1, 20, 41, 42, 256)] == [1, 1, 1, 2, 2]
+    assert len(DIGITS.shares(256, 1)) == 1
+    one, two = (Trainer(replace(spec(batch_size=20), cores=cores), small.dataset()) for cores in (1, 2))
+    assert one.step() == two.step()
+    assert np.array_equal(one.network.parameters, two.network.parameters)
 
 
 def test_a_second_process_changes_nothing_whenever_it_comes_or_goes() -> None:
