@@ -42,10 +42,12 @@ class TiledProduct:
         self._filters: Array = aligned_zeros((height, width, filters, *patch, channels), dtype)
         matrix = (height * width * filters, patch[0] * patch[1] * channels)
         self._filter_matrix = self._filters.reshape(matrix)
-        self._row_gradients: Array = aligned_empty((tiles[0], *matrix), dtype)
-        self._filter_gradients: Array = aligned_empty(self._filters.shape, dtype)
+        # By pixel, then filter: that product is up to half as fast again as its transpose, depending on the kernel's size.
+        self._row_gradients: Array = aligned_empty((tiles[0], *matrix[::-1]), dtype)
+        self._pixel_gradients: Array = aligned_empty(matrix[::-1], dtype)
+        by_pixel = self._pixel_gradients.reshape(*patch, channels, height, width, filters)
         self._placed = self._weights_in(self._filters)
-        self._placed_gradients = self._weights_in(self._filter_gradients)
+        self._placed_gradients = self._weights_in(by_pixel.transpose(3, 4, 5, 0, 1, 2))
         self._products: Array = aligned_empty((tiles[0], matrix[0], tiles[1] * batch_size), dtype)
         split = (rows, pool_size // height, height, width, filters, columns, pool_size // width, batch_size)
         products = self._products.reshape(split)
@@ -62,8 +64,8 @@ class TiledProduct:
 
     def weight_gradients(self) -> None:
         """Fill the convolution's weight gradients: a weight used in several places gathers the sum of all."""
-        np.matmul(self._products, self._patches.columns.swapaxes(1, 2), out=self._row_gradients)
-        np.sum(self._row_gradients, axis=0, out=self._filter_gradients.reshape(self._filter_matrix.shape))
+        np.matmul(self._patches.columns, self._products.swapaxes(1, 2), out=self._row_gradients)
+        np.sum(self._row_gradients, axis=0, out=self._pixel_gradients)
         np.sum(self._placed_gradients, axis=(0, 1), out=self._convolution.weight_gradients)
 
     def input_gradients(self) -> Array:
