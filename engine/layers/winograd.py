@@ -20,8 +20,11 @@ from numpy.lib.stride_tricks import as_strided
 from engine.arrays import Array, aligned_empty, aligned_zeros
 from engine.layers.convolution import Convolution
 
-POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
-"""Where polynomials are evaluated, besides infinity. Small numbers of both signs keep rounding errors small."""
+POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, -0.75)
+"""Where polynomials are evaluated, besides infinity. Small numbers of both signs keep rounding errors small.
+
+In float32 results with seven of them are off by 1e-6 of the largest, with all eight by 4e-6, and more would be too many.
+"""
 
 
 MOST_MULTIPLICATIONS = 900_000
