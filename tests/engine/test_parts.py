@@ -26,7 +26,7 @@ def test_parts_are_of_one_size_and_cover_the_batch(batch_size: int) -> None:
 DIGITS = Network(specs.demo_network(), (1, 24, 24))
 
 
-@pytest.mark.parametrize(("batch_size", "parts"), [(20, 1), (64, 1), (128, 2), (256, 4), (127, 1), (1000, 20)])
+@pytest.mark.parametrize(("batch_size", "parts"), [(20, 1), (50, 1), (64, 2), (128, 4), (256, 8), (127, 1), (1000, 20)])
 def test_large_batches_of_digits_are_parted(batch_size: int, parts: int) -> None:
     assert len(DIGITS.parts(batch_size)) == parts
 
@@ -50,5 +50,5 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch() -> None:
     for part in parts:
         _, gradient = loss.loss_and_gradient(network.forward(inputs[..., part], training=True), labels[part])
         network.backward(gradient / len(parts), add=part.start > 0)
-    assert len(parts) == 2
+    assert len(parts) == 4
     np.testing.assert_allclose(network.gradients, whole, rtol=0, atol=1e-12 * np.abs(whole).max())
