@@ -26,7 +26,6 @@ INITIALIZERS = {"he_normal": he_normal, "glorot_uniform": glorot_uniform, "playg
 SMALLEST_PART = 16
 """With fewer examples the calls themselves take the time."""
 
-
 SMALLEST_SHARE = 12_000_000
 """Multiply-adds of a core's share of a batch on its way forward, as of 21 digits: to hand over less takes longer than it saves."""
 
@@ -71,7 +70,7 @@ class Network:
         self.l2_mask = self._make_decay_mask("l2_multiplier")
         self._earlier_gradients = aligned_zeros((size,), dtype)
         self._example_bytes = estimate_bytes(specs, input_shape, 1) - estimate_bytes(specs, input_shape, 0)
-        fitting = 2 * PART_BYTES // self._example_bytes  # forward alone takes half of the arrays
+        fitting = 3 * PART_BYTES // (2 * self._example_bytes)  # forward alone takes fewer of the arrays
         fitting = max(SMALLEST_PART, min(EVALUATION_CHUNK, fitting))
         self._chunk = 1 << (fitting.bit_length() - 1)  # a power of two, as batches often are: 64 digits
         self._training = Chain(fuse(self.layers))

@@ -247,8 +247,8 @@ class Trainer:
     def _differentiate(self, inputs: Array, labels: Truth, weights: Array | None) -> Learned:
         """The batch's mean loss; the network's gradients are then those of it.
 
-        With two cores they are the sum of two halves, unless those were too small. The first is computed here; so is the second, and in the same way,
-        unless there is a process for it.
+        With two cores they are the sum of two halves, unless those were too small. The first is computed here; so is the
+        second, and in the same way, unless there is a process for it.
         """
         batch_size, dropout = len(labels), self._rngs["dropout"]
         first, *others = self.shares

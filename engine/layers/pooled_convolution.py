@@ -50,6 +50,7 @@ class PooledConvolution(Layer):
         self._product.bind(batch_size)
         self._across = Largest(self._product.places)
         self._row_gradients = aligned_empty(self._across.values.shape, self.dtype)
+        self._line_gradients = _by_row(self._row_gradients)
         self._down = Largest(_by_row(self._across.values))
         self._outputs = self._empty(*self.output_shape, batch_size)
 
@@ -62,7 +63,7 @@ class PooledConvolution(Layer):
 
     def _parameter_gradients(self, gradients: Array) -> None:
         np.sum(gradients, axis=(1, 2, 3), out=self._convolution.bias_gradients)
-        self._down.share_out(gradients.swapaxes(0, 1), out=_by_row(self._row_gradients))
+        self._down.share_out(gradients.swapaxes(0, 1), out=self._line_gradients)
         # These take the place of what they were found from: that is in the cache already.
         self._across.share_out(self._row_gradients, out=self._product.places)
         self._product.weight_gradients()

@@ -72,4 +72,3 @@ class TiledProduct:
         """The gradients of the inputs (C, H, W, N)."""
         np.matmul(self._filter_matrix.T, self._products, out=self._patches.column_gradients)
         return self._patches.scatter()
-

@@ -173,4 +173,3 @@ def _row_windows(values: Array, count: int, size: int) -> Array:
     t, row, channel = values.strides[:3]
     shape = (len(values), count, size * values.shape[2], np.prod(values.shape[3:], dtype=int))
     return as_strided(values, shape, (t, row, channel, values.itemsize), writeable=False)
-

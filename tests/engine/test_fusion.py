@@ -20,6 +20,7 @@ from engine.layers.tiled import TiledProduct
 from engine.layers.winograd import POINTS, WinogradProduct, transforms
 from engine.losses import SoftmaxCrossEntropy
 from engine.network import Network
+from engine.specs.layers import LAYER_SPECS
 from tests.engine.gradients import attach_random
 
 properties = settings(max_examples=60, deadline=None, derandomize=True)
@@ -210,6 +211,21 @@ def test_gradients_of_a_network_with_a_convolution_alone() -> None:
     assert "BlockConvolution" in [type(layer).__name__ for layer in fuse(network.layers)]
     checks = check_gradients(network, SoftmaxCrossEntropy(), rng.random((1, 8, 8, 3)), rng.integers(0, 3, 3), limit=30)
     assert max(check.error for check in checks) < 1e-5
+
+
+@pytest.mark.parametrize("name", LAYER_SPECS)
+def test_a_relu_may_overwrite_whatever_comes_behind_it(name: str) -> None:
+    behind = specs.Dense(units=5) if name == "dense" else LAYER_SPECS[name]()
+    layers = (specs.Conv2D(filters=4, kernel_size=3, padding=1), specs.ReLU(), behind, specs.Dense(units=3))
+    network = Network.build(layers, (1, 16, 16), rng=np.random.default_rng(0), dtype=np.float64)
+    inputs, gradients = np.random.default_rng(1).normal(size=(1, 16, 16, 4)), np.random.default_rng(2).normal(size=(3, 4))
+    for _ in range(2):
+        network.forward(inputs, training=True, rng=np.random.default_rng(3))
+        network.backward(gradients)
+    found = network.gradients.copy()
+    network.begin(training=True, rng=np.random.default_rng(3))
+    run(network.layers, inputs, gradients)
+    np.testing.assert_allclose(found, network.gradients, rtol=0, atol=1e-12)
 
 
 def test_a_relu_overwrites_only_what_nobody_reads_again() -> None:
