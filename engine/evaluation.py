@@ -140,7 +140,7 @@ class Evaluation:
         weights = self._trainer.weights(self.split, part)
         total: Array = np.zeros((max(1, classes), len(labels)), network.dtype)
         for view in [self._examples.look(part)] if self._views is None else self._views(part):
-            outputs = network.logits(view)
+            outputs = self._trainer.logits(view)
             self._loss_sum += loss.loss_and_gradient(outputs, labels, weights)[0] * len(labels) / self.crops
             total += loss.probabilities(outputs) if classes else outputs
         return total.T / np.float32(self.crops)

@@ -26,8 +26,8 @@ INITIALIZERS = {"he_normal": he_normal, "glorot_uniform": glorot_uniform, "playg
 SMALLEST_PART = 16
 """With fewer examples the calls themselves take the time."""
 
-SMALLEST_SHARE = 12_000_000
-"""Multiply-adds of a core's share of a batch on its way forward, as of 21 digits: to hand over less takes longer than it saves."""
+SMALLEST_SHARE = 6_900_000
+"""Multiply-adds of a core's share of a batch on its way forward, as of 12 digits: to hand over less may take longer than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Network:
         self._example_bytes = estimate_bytes(specs, input_shape, 1) - estimate_bytes(specs, input_shape, 0)
         fitting = 3 * PART_BYTES // (2 * self._example_bytes)  # forward alone takes fewer of the arrays
         fitting = max(SMALLEST_PART, min(EVALUATION_CHUNK, fitting))
-        self._chunk = 1 << (fitting.bit_length() - 1)  # a power of two, as batches often are: 64 digits
+        self.chunk = 1 << (fitting.bit_length() - 1)  # a power of two, as batches often are: 64 digits
         self._training = Chain(fuse(self.layers))
         self._evaluation = Chain(fuse(self._make_layers(self.gradients)))
         self._tracing = self._make_layers(aligned_zeros((size,), dtype))
@@ -113,7 +113,7 @@ class Network:
         A network with dropout needs `rng` when `training`. ShapeError when the inputs do not fit.
         """
         self.begin(training=training, rng=rng)
-        logits = self._training.forward(self._as_inputs(inputs))
+        logits = self._training.forward(self.as_inputs(inputs))
         self._went_forward = True
         return logits
 
@@ -174,18 +174,31 @@ class Network:
     def logits(self, inputs: Array, *, chunk: int | None = None) -> Array:
         """The logits (K, N) for any number of examples (C, H, W, N), as a new array; dropout is idle.
 
-        `chunk` examples go at a time, or as many as fit the cache. Nothing of the training step in progress is disturbed.
+        `chunk` examples go at a time, by default `self.chunk`, as many as fit the cache. Nothing of the training step in
+        progress is disturbed.
         """
-        inputs = self._as_inputs(inputs)
-        count, chunk = inputs.shape[-1], chunk or self._chunk
-        if 0 < count <= chunk:
+        inputs = self.as_inputs(inputs)
+        chunks = self.chunks(inputs.shape[-1], chunk or self.chunk)
+        if len(chunks) == 1:
             return self._evaluation.forward(inputs).copy()
-        logits = aligned_empty((*self._logit_shape(), count), self.dtype)
-        for start in range(0, count, chunk):
-            # The last chunk reaches back into the one before, so that all have one size and the buffers stay.
-            here = slice(min(start, count - chunk), min(start + chunk, count))
+        logits = aligned_empty((*self._logit_shape(), inputs.shape[-1]), self.dtype)
+        for here in chunks:
             logits[:, here] = self._evaluation.forward(inputs[..., here])
         return logits
+
+    @staticmethod
+    def chunks(count: int, chunk: int) -> list[slice]:
+        """The chunks of `count` examples, one after the other.
+
+        The last one reaches back into the one before, so that all have one size and the buffers stay.
+        """
+        starts = range(0, count, chunk)
+        return [slice(max(0, min(start, count - chunk)), min(start + chunk, count)) for start in starts]
+
+    def as_inputs(self, inputs: Array) -> Array:
+        """`inputs` in the network's own dtype. ShapeError unless they are (C, H, W, N)."""
+        check_shape("Inputs", inputs, (*self.input_shape, None))
+        return np.asarray(inputs, self.dtype)
 
     @np.errstate(over="ignore", invalid="ignore")
     def trace(self, inputs: Array, target: int | None, loss: Loss) -> Trace:
@@ -193,7 +206,7 @@ class Network:
 
         Dropout is idle. All arrays are copies; `gradients` and the buffers of training stay as they are.
         """
-        inputs = self._as_inputs(inputs)
+        inputs = self.as_inputs(inputs)
         check_shape("The example to trace", inputs, (*self.input_shape, 1))
         activations = [inputs]
         for layer in self._tracing:
@@ -217,10 +230,6 @@ class Network:
             for layer, output, gradient_ in zip(self._tracing, activations[1:], gradients, strict=True)
         ]
         return Trace(inputs[..., 0].copy(), layers, loss.probabilities(logits)[:, 0], value)
-
-    def _as_inputs(self, inputs: Array) -> Array:
-        check_shape("Inputs", inputs, (*self.input_shape, None))
-        return np.asarray(inputs, self.dtype)
 
     def _logit_shape(self) -> Shape:
         return (int(np.prod(self.output_shape)),)

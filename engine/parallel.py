@@ -3,15 +3,19 @@
     with SecondCore(trainer):           # the spec of its run says cores=2
         for _ in range(1000):
             trainer.step()
+        evaluate(trainer, "test")
 
 With `cores=2` a batch's gradients are the sum of two halves, each summed up by itself, if the batch is large enough for
 that to be faster (`Network.shares`). Who computes the second half changes nothing, not in the last bit: a trainer
 without a second core computes both, one after the other. So a run may get the other core and give it back between any
 two steps.
 
-Both processes see one piece of memory with the parameters, the second half of the batch and its gradients. A byte
-through a pipe says that there is something to do, another that it is done; whoever waits, sleeps. When one process
-ends, the pipe of the other does: the trainer then goes on by itself, from that very half.
+So it is with the chunks in which a network is judged (`Trainer.logits`).
+
+Both processes see one piece of memory with the parameters, the second half of the examples and their gradients or logits. A
+byte through a pipe says what there is to do, another that it is done. Whoever waits looks again and again for a
+moment, and only then sleeps: waking up takes longer than many a layer. When one process ends, the pipe of the other does:
+the trainer then goes on by itself, from that very half.
 """
 
 from __future__ import annotations
@@ -19,10 +23,12 @@ from __future__ import annotations
 import mmap
 import os
 import pickle
+import select
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +45,17 @@ from engine.specs import MAX_BATCH_SIZE, RunSpec
 if TYPE_CHECKING:
     from engine.trainer import Trainer
 
+HALF = -(-MAX_BATCH_SIZE // 2)
+"""As many examples as are handed over at a time, at most."""
+
+LEARN, JUDGE = b"L", b"J"
+"""What there is to do for the second process."""
+
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """There are two processes already."""
+
+WATCH_SECONDS = 0.001
+"""How long whoever waits stays awake: longer than the trainer takes between two batches, and than its halves differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +70,16 @@ class Task:
 class Shared:
     """The memory that both processes see, as arrays."""
 
-    def __init__(self, task: Task, parameters: int, file: int) -> None:
-        half = -(-MAX_BATCH_SIZE // 2)
-        dtype = np.dtype(task.dtype)
+    def __init__(self, task: Task, network: Network, file: int) -> None:
+        dtype, parameters = network.dtype, network.parameters.size
         wanted: list[tuple[str, tuple[int, ...], npt.DTypeLike]] = [
             ("parameters", (parameters,), dtype),
             ("gradients", (parameters,), dtype),
-            ("inputs", (int(np.prod(task.input_shape)) * half,), dtype),
-            ("labels", (half,), np.int64),
-            ("weights", (half,), dtype),
-            # Examples in this half and in the batch, whether they have weights, seed; loss and number of right answers.
+            ("inputs", (int(np.prod(task.input_shape)) * HALF,), dtype),
+            ("labels", (HALF,), np.int64),
+            ("weights", (HALF,), dtype),
+            ("logits", (int(np.prod(network.output_shape)) * HALF,), dtype),
+            # Examples in this half, and in the batch or a chunk, whether they have weights, seed; loss and number of right answers.
             ("numbers", (4,), np.int64),
             ("results", (2,), np.float64),
         ]
@@ -80,6 +95,10 @@ class Shared:
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self._arrays[name]
 
+    def examples(self, name: str, shape: Shape, count: int) -> Array:
+        """So many inputs or logits of a shape, (*shape, count)."""
+        return self[name][: int(np.prod(shape)) * count].reshape(*shape, count)
+
 
 class SecondCore:
     """A process that computes the second half of a trainer's batches, from `with` to the end of its block."""
@@ -92,7 +111,7 @@ class SecondCore:
         network = trainer.network
         task = Task(trainer.spec, network.input_shape, network.dtype.name)
         with tempfile.TemporaryFile(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as file:
-            self._shared = Shared(task, network.parameters.size, file.fileno())
+            self._shared = Shared(task, network, file.fileno())
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "engine.parallel", str(file.fileno())],
                 stdin=subprocess.PIPE,
@@ -128,13 +147,11 @@ class SecondCore:
     ) -> bool:
         """Hand over the second half of a batch: `inputs` (C, H, W, n) out of `batch_size` examples. False: it has ended."""
         shared, count = self._shared, len(labels)
-        shared["parameters"][:] = parameters
-        np.copyto(shared["inputs"][: inputs.size].reshape(inputs.shape), inputs)
         shared["labels"][:count] = labels
         if weights is not None:
             shared["weights"][:count] = weights
         shared["numbers"][:] = count, batch_size, weights is not None, seed
-        return self._send(b"\n")
+        return self._hand_over(LEARN, parameters, inputs)
 
     def finish(self, gradients: Array) -> Learned | None:
         """Wait for that half, and add its gradients to `gradients`. None: it has ended, and they are as they were."""
@@ -143,6 +160,34 @@ class SecondCore:
         gradients += self._shared["gradients"]
         loss, correct = self._shared["results"]
         return Learned(float(loss), int(correct), 0.0, 0.0)
+
+    def logits(self, inputs: Array, chunk: int) -> Array | None:
+        """`Network.logits` of the trainer, half of the chunks computed here and half there.
+
+        None when there is one chunk only, or too many for the memory in between, or when the process has ended.
+        """
+        network = self._trainer.network
+        inputs = network.as_inputs(inputs)
+        count = inputs.shape[-1]
+        chunks = network.chunks(count, chunk)
+        half = -(-len(chunks) // 2)
+        mine, theirs = chunks[:half], chunks[half:]
+        if not theirs or count - theirs[0].start > HALF:
+            return None
+        first = theirs[0].start
+        self._shared["numbers"][:2] = count - first, chunk
+        if not self._hand_over(JUDGE, network.parameters, inputs[..., first:]):
+            return None
+        own = network.logits(inputs[..., : mine[-1].stop], chunk=chunk)
+        if not self._wait():
+            return None
+        others = self._shared.examples("logits", own.shape[:1], count - first)
+        return np.concatenate([own[:, :first], others], axis=1)
+
+    def _hand_over(self, message: bytes, parameters: Array, inputs: Array) -> bool:
+        self._shared["parameters"][:] = parameters
+        np.copyto(self._shared.examples("inputs", inputs.shape[:-1], inputs.shape[-1]), inputs)
+        return self._send(message)
 
     def _send(self, message: bytes) -> bool:
         assert self._process.stdin is not None
@@ -154,7 +199,7 @@ class SecondCore:
 
     def _wait(self) -> bool:
         assert self._process.stdout is not None
-        return bool(self._process.stdout.read(1)) or self._has_ended()
+        return bool(_hear(self._process.stdout.fileno())) or self._has_ended()
 
     def _has_ended(self) -> bool:
         """The trainer goes on alone, and nothing is lost: it computes that half itself."""
@@ -167,20 +212,34 @@ def serve(file: int) -> None:
     task: Task = pickle.load(sys.stdin.buffer)  # from the process that started this one
     network = Network(task.spec.network, task.input_shape, task.dtype)
     loss = make_loss(task.spec)
-    shared = Shared(task, network.parameters.size, file)
+    shared = Shared(task, network, file)
     _answer()
-    while sys.stdin.buffer.read(1):
-        count, batch_size, weighted, seed = (int(number) for number in shared["numbers"])
-        inputs = shared["inputs"][: int(np.prod(task.input_shape)) * count].reshape(*task.input_shape, count)
-        weights = shared["weights"][:count] if weighted else None
+    while message := _hear(sys.stdin.fileno()):
+        count, whole, weighted, seed = (int(number) for number in shared["numbers"])
+        inputs = shared.examples("inputs", task.input_shape, count)
         network.parameters[:] = shared["parameters"]
-        rng = np.random.default_rng(seed)
-        learned = differentiate(
-            network, loss, inputs, shared["labels"][:count], weights, batch_size=batch_size, rng=rng
-        )
-        shared["gradients"][:] = network.gradients
-        shared["results"][:] = learned.loss, learned.correct
+        if message == JUDGE:
+            logits = network.logits(inputs, chunk=whole)
+            np.copyto(shared.examples("logits", logits.shape[:1], count), logits)
+        else:
+            weights = shared["weights"][:count] if weighted else None
+            rng = np.random.default_rng(seed)
+            learned = differentiate(
+                network, loss, inputs, shared["labels"][:count], weights, batch_size=whole, rng=rng
+            )
+            shared["gradients"][:] = network.gradients
+            shared["results"][:] = learned.loss, learned.correct
         _answer()
+
+
+def _hear(pipe: int) -> bytes:
+    """Wait for a byte. Empty: whoever would have sent it has ended."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    until = perf_counter() + WATCH_SECONDS
+    while not poll.poll(0) and perf_counter() < until:
+        pass
+    return os.read(pipe, 1)
 
 
 def _answer() -> None:

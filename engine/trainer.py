@@ -450,9 +450,19 @@ class Trainer:
             return None
         return drawing, self.probabilities(drawing.network_input(self.spec.dataset.crop))[0]
 
+    def logits(self, inputs: Array, *, chunk: int | None = None) -> Array:
+        """The logits (K, N) of network inputs (*input_shape, N), `chunk` of them at a time.
+
+        With two cores the chunks are half as large as with one, if nobody says how large, and a second core computes half
+        of them. ShapeError when the inputs do not fit.
+        """
+        chunk = chunk or max(1, self.network.chunk // self.spec.cores)
+        shared = None if self.second_core is None else self.second_core.logits(inputs, chunk)
+        return self.network.logits(inputs, chunk=chunk) if shared is None else shared
+
     def probabilities(self, inputs: Array) -> Array:
         """Probabilities (N, K) of network inputs (*input_shape, N); where a number is learned, the outputs (N, 1)."""
-        outputs = self.network.logits(inputs)
+        outputs = self.logits(inputs)
         if self.dataset.classes:
             outputs = self.loss.probabilities(outputs)
         return np.ascontiguousarray(outputs.T)

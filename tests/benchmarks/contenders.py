@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -12,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from engine import specs
-from engine.datasets.base import ImageDataset, LabelledImages
+from engine.arrays import Array
+from engine.datasets.base import Chosen, ImageDataset, LabelledImages
 from engine.datasets.points import points_dataset
 from engine.differentiation import differentiate
 from engine.losses import SoftmaxCrossEntropy
@@ -100,8 +103,8 @@ def our_training(name: str, batch_size: int, optimizer_name: str = "adadelta") -
     return turns(step, batch_size)
 
 
-def our_trainer(batch_size: int, optimizer_name: str, cores: int) -> tuple[Turn, Callable[[], None]]:
-    """`Trainer.step` of the digits network as a run does it, choosing and cropping images included; and its end."""
+def random_trainer(batch_size: int, optimizer_name: str, cores: int) -> Trainer:
+    """Of the digits network, on random images."""
     rng = np.random.default_rng(0)
     images = LabelledImages(rng.integers(0, 256, (2000, 28, 28), dtype=np.uint8), rng.integers(0, 10, 2000))
     dataset = ImageDataset("random", tuple("0123456789"), images, images)
@@ -112,9 +115,35 @@ def our_trainer(batch_size: int, optimizer_name: str, cores: int) -> tuple[Turn,
         l2=L2,
         cores=cores,
     )
-    trainer = Trainer(spec, dataset)
+    return Trainer(spec, dataset)
+
+
+def our_trainer(batch_size: int, optimizer_name: str, cores: int) -> tuple[Turn, Callable[[], None]]:
+    """`Trainer.step` as a run does it, choosing and cropping images included; and its end."""
+    trainer = random_trainer(batch_size, optimizer_name, cores)
     if cores == 1:
         return turns(trainer.step, batch_size), lambda: None
+    second = SecondCore(trainer).__enter__()
+    return turns(trainer.step, batch_size), second.close
+
+
+@dataclass(frozen=True, slots=True)
+class OneBatch(LabelledImages):
+    """Images that go into every batch as the same numbers, ready-made."""
+
+    inputs: Array | None = None
+
+    def batch(self, chosen: Chosen, rng: np.random.Generator, out: Array | None = None) -> Array:  # noqa: ARG002
+        assert self.inputs is not None
+        return self.inputs
+
+
+def our_training_on_two_cores(batch_size: int) -> tuple[Turn, Callable[[], None]]:
+    """`Trainer.step` with both cores on a fixed batch of random numbers, as `our_training` has it; and its end."""
+    trainer = random_trainer(batch_size, "adadelta", cores=2)
+    images, inputs = trainer.splits["train"], np.random.default_rng(0).random((1, 24, 24, batch_size), np.float32)
+    assert isinstance(images, LabelledImages)
+    trainer.splits = {"train": OneBatch(images.images, images.labels, inputs=inputs)}
     second = SecondCore(trainer).__enter__()
     return turns(trainer.step, batch_size), second.close
 
@@ -124,6 +153,13 @@ def our_inference(batch_size: int) -> Turn:
     rng = np.random.default_rng(0)
     network, inputs = Network.build(layers, shape, rng=rng), rng.random((*shape, batch_size), dtype=np.float32)
     return turns(lambda: network.logits(inputs), batch_size)
+
+
+def our_inference_on_two_cores(batch_size: int) -> tuple[Turn, Callable[[], None]]:
+    trainer = random_trainer(64, "adadelta", cores=2)
+    inputs = np.random.default_rng(0).random((1, 24, 24, batch_size), np.float32)
+    second = SecondCore(trainer).__enter__()
+    return turns(lambda: trainer.logits(inputs), batch_size), second.close
 
 
 def our_points(spec: RunSpec) -> Turn:
@@ -239,6 +275,50 @@ def torch_points(spec: RunSpec) -> dict[str, Turn]:
         optimizer.step()
 
     return {"PyTorch": turns(step, 1)}
+
+
+# ---- The machine ---------------------------------------------------------------------------------------------------------
+
+MULTIPLY = """
+import sys, time, numpy as np
+a = np.random.default_rng(0).random((192, 192), dtype=np.float32)
+c = np.empty_like(a)
+for line in sys.stdin:
+    end, products = float(line) + (start := time.perf_counter()), 0
+    while time.perf_counter() < end:
+        np.matmul(a, a, out=c)
+        products += 1
+    print(products / (time.perf_counter() - start), flush=True)
+"""
+
+
+def both_cores() -> tuple[Turn, Callable[[], None]]:
+    """How many times as much two processes multiply at once as one of them does alone; and its end.
+
+    Two cores of a virtual machine may be two threads of one real core, now and not a second later: then it is 1.1.
+    """
+    processes = [
+        subprocess.Popen([sys.executable, "-c", MULTIPLY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    pipes = [(process.stdin, process.stdout) for process in processes]
+
+    def multiply(which: int) -> float:
+        for write, _ in pipes[:which]:
+            assert write is not None
+            print(0.01, file=write, flush=True)
+        return sum(float(read.readline()) for _, read in pipes[:which] if read is not None)
+
+    def turn(_: float) -> float:
+        alone = multiply(1)
+        return multiply(2) / alone
+
+    def end() -> None:
+        for process in processes:
+            process.communicate()
+
+    turn(0)
+    return turn, end
 
 
 # ---- In node -------------------------------------------------------------------------------------------------------------

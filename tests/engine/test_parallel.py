@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import SpecError
+from engine.arrays import Array
+from engine.errors import ShapeError, SpecError
+from engine.evaluation import evaluate
 from engine.formats import native
 from engine.network import Network
 from engine.parallel import SecondCore
@@ -46,7 +48,7 @@ def test_shares_cover_the_batch_evenly(batch_size: int, cores: int) -> None:
 
 def test_a_batch_too_small_to_be_faster_in_halves_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert [len(DIGITS.shares(batch_size, 2)) for batch_size in (1, 20, 41, 42, 256)] == [1, 1, 1, 2, 2]
+    assert [len(DIGITS.shares(batch_size, 2)) for batch_size in (1, 20, 23, 24, 256)] == [1, 1, 1, 2, 2]
     assert len(DIGITS.shares(256, 1)) == 1
     one, two = (Trainer(replace(spec(batch_size=20), cores=cores), small.dataset()) for cores in (1, 2))
     assert one.step() == two.step()
@@ -84,6 +86,69 @@ def test_weights_of_classes_reach_the_second_half() -> None:
     alone, helped = Trainer(weighted, small.dataset()), Trainer(weighted, small.dataset())
     with SecondCore(helped):
         assert alone.step() == helped.step()
+
+
+@pytest.mark.parametrize("count", [0, 1, 64, 65, 100, 1000, 1100])
+def test_a_second_process_judges_to_the_same_bits(count: int) -> None:
+    alone, helped = (Trainer(spec(), small.dataset()) for _ in range(2))
+    inputs = np.random.default_rng(0).random((*alone.network.input_shape, count), np.float32)
+    expected = alone.logits(inputs)
+    with SecondCore(helped):
+        assert np.array_equal(helped.logits(inputs), expected)
+        assert alone.step() == helped.step()
+        assert np.array_equal(helped.logits(inputs), alone.logits(inputs))
+    assert evaluate(helped, "test").loss == evaluate(alone, "test").loss
+
+
+def test_two_cores_share_the_chunks_in_which_they_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(spec(), small.dataset())
+    inputs = np.random.default_rng(0).random((*trainer.network.input_shape, 100), np.float32)
+    with SecondCore(trainer):
+        seen: list[int] = []
+        forward = trainer.network._evaluation.forward
+
+        def count(inputs: Array) -> Array:
+            seen.append(inputs.shape[-1])
+            return forward(inputs)
+
+        monkeypatch.setattr(trainer.network._evaluation, "forward", count)
+        trainer.logits(inputs, chunk=30)
+    assert seen == [30, 30]
+
+
+def test_whoever_waits_long_falls_asleep_and_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, helped = (Trainer(spec(), small.dataset()) for _ in range(2))
+    with SecondCore(helped):
+        monkeypatch.setattr("engine.parallel.WATCH_SECONDS", 0.0)
+        for _ in range(3):
+            assert alone.step() == helped.step()
+
+
+def test_a_process_that_ends_while_it_judges_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, helped = (Trainer(spec(), small.dataset()) for _ in range(2))
+    inputs = np.random.default_rng(0).random((*alone.network.input_shape, 300), np.float32)
+    with SecondCore(helped) as second:
+        send = second._send
+
+        def send_and_die(message: bytes) -> bool:
+            os.kill(second._process.pid, signal.SIGSTOP)  # so that it cannot have answered
+            sent = send(message)
+            second._process.kill()
+            return sent
+
+        monkeypatch.setattr(second, "_send", send_and_die)
+        assert np.array_equal(helped.logits(inputs), alone.logits(inputs))
+        assert helped.second_core is None
+        assert np.array_equal(helped.logits(inputs), alone.logits(inputs))
+
+
+def test_inputs_that_do_not_fit_leave_the_second_process_as_it_was() -> None:
+    alone, helped = (Trainer(spec(), small.dataset()) for _ in range(2))
+    with SecondCore(helped):
+        with pytest.raises(ShapeError):
+            helped.logits(np.zeros((1, 3, 3, 100), np.float32))
+        assert alone.step() == helped.step()
+        assert helped.second_core is not None
 
 
 def test_a_process_that_ends_is_no_deadlock_and_loses_nothing() -> None:
