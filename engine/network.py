@@ -15,16 +15,11 @@ from engine.initializers import glorot_uniform, he_normal, playground, zeros
 from engine.layers import BatchNormalization, Dropout, Layer, WeightedLayer, make_layer
 from engine.layers.fusion import fuse
 from engine.losses import Loss
-from engine.shapes import EVALUATION_CHUNK, LayerPlan, estimate_bytes, plan
+from engine.memory import chunk_size, part_size
+from engine.shapes import LayerPlan, plan
 from engine.specs import InitializerName, LayerSpec
 
-PART_BYTES = 40 * 2**20
-"""What the arrays of one part of a batch may take, by `estimate_bytes`, which is generous: some 50 digits."""
-
 INITIALIZERS = {"he_normal": he_normal, "glorot_uniform": glorot_uniform, "playground": playground, "zeros": zeros}
-
-SMALLEST_PART = 16
-"""With fewer examples the calls themselves take the time."""
 
 SMALLEST_SHARE = 6_900_000
 """Multiply-adds of a core's share of a batch on its way forward, as of 12 digits: to hand over less may take longer than it saves."""
@@ -69,10 +64,7 @@ class Network:
         self.l1_mask = self._make_decay_mask("l1_multiplier")
         self.l2_mask = self._make_decay_mask("l2_multiplier")
         self._earlier_gradients = aligned_zeros((size,), dtype)
-        self._example_bytes = estimate_bytes(specs, input_shape, 1) - estimate_bytes(specs, input_shape, 0)
-        fitting = 3 * PART_BYTES // (2 * self._example_bytes)  # forward alone takes fewer of the arrays
-        fitting = max(SMALLEST_PART, min(EVALUATION_CHUNK, fitting))
-        self.chunk = 1 << (fitting.bit_length() - 1)  # a power of two, as batches often are: 64 digits
+        self.chunk = chunk_size(self.plan)
         self._training = Chain(fuse(self.layers))
         self._evaluation = Chain(fuse(self._make_layers(self.gradients)))
         self._tracing = self._make_layers(aligned_zeros((size,), dtype))
@@ -148,15 +140,10 @@ class Network:
         """The parts of a batch that go forward and backward one after the other, adding up their gradients.
 
         A large batch's arrays outgrow the processor's cache, and every call then waits for memory; but every part makes all
-        the calls. Four times 32 digits are faster than twice 64 by a tenth where others use the same memory, and as fast
-        where nobody does; eight times 16 are slower. All parts have one size, so that buffers stay, and it depends
-        on the network and the batch size alone, so that the order of sums is always the same.
+        the calls. All parts have one size, so that buffers stay, and it depends on the network and the batch size
+        alone, so that the order of sums is always the same.
         """
-        if any(layer.mixes_examples for layer in self.layers):
-            return [slice(0, batch_size)]
-        fitting = PART_BYTES // self._example_bytes
-        sizes = (batch_size // count for count in range(1, batch_size // SMALLEST_PART + 1) if batch_size % count == 0)
-        size = next((size for size in sizes if size <= fitting), batch_size)
+        size = part_size(self.plan, batch_size)
         return [slice(start, start + size) for start in range(0, batch_size, size)]
 
     def shares(self, batch_size: int, cores: int) -> list[slice]:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from engine.arrays import Shape
 from engine.errors import SpecError
+from engine.memory import run_bytes
 from engine.specs import (
     GELU,
     MAX_LAYERS,
@@ -48,12 +49,6 @@ from engine.specs import (
 from engine.specs.pictures import SIDE, check_group, read_drawings
 from engine.specs.tables import check_table
 from engine.validation import checked, read_value
-
-EVALUATION_CHUNK = 128
-"""Examples that an evaluation takes at a time: enough for full speed, little enough to stay in the cache."""
-
-OBJECTS_BYTES = 2**20
-"""What a run's objects take beside its arrays; of a small network on a tape they are most of it."""
 
 PLANS_KEPT = 256
 """Of networks: whoever opens a run asks for its plan half a dozen times, and a class has few networks."""
@@ -189,7 +184,7 @@ def check_whole(spec: RunSpec) -> None:
             field="/parameters",
             code="parameter_count",
         )
-    needed = _estimate_bytes(layers, input_shape, spec.batch_size) + _copied_bytes(spec)
+    needed = run_bytes(layers, spec.batch_size) + _copied_bytes(spec)
     if needed > MAX_RUN_BYTES:
         raise SpecError(
             f"This run needs about {needed / 2**20:,.0f} MB; the limit is {MAX_RUN_BYTES / 2**20:,.0f} MB. "
@@ -240,46 +235,7 @@ def _outputs(count: int) -> str:
 
 def estimate_bytes(specs: Sequence[LayerSpec], input_shape: Shape, batch_size: int) -> int:
     """An upper bound of the memory that training and evaluating this network takes, in bytes (float32)."""
-    return _estimate_bytes(plan(specs, input_shape), input_shape, batch_size)
-
-
-def _estimate_bytes(layers: Sequence[LayerPlan], input_shape: Shape, batch_size: int) -> int:
-    buffers = sum(_buffer_values(layer) for layer in layers) + prod(input_shape)
-    parameters = sum(layer.parameters for layer in layers)
-    # Parameters, gradients, a trace's gradients, the decay mask, two accumulators and two scratch vectors; the weights
-    # once more as a fast convolution arranges them, at most nine times as many, with their gradients.
-    return OBJECTS_BYTES + 4 * (buffers * (batch_size + EVALUATION_CHUNK + 1) + parameters * 30)
-
-
-def _buffer_values(layer: LayerPlan) -> int:
-    """How many numbers `layer` keeps for each example, outputs, gradients and work space together; never too few."""
-    inputs, outputs = prod(layer.input_shape), prod(layer.output_shape)
-    match layer.spec:
-        case Conv2D() as spec:
-            channels, height, width = layer.input_shape
-            rows = height + 2 * spec.padding
-            padded = channels * rows * (width + 2 * spec.padding)
-            columns = channels * spec.kernel_size**2 * prod(layer.output_shape[1:])
-            # Winograd's form keeps t / m ≤ (k + 1) / 2 numbers for each pixel, and for each product as many rows more
-            # as the kernel is high.
-            spread = 2 * rows * spec.filters * layer.output_shape[2]
-            winograd = (spec.kernel_size + 1) * (2 * padded + spread) if spec.stride == 1 else 0
-            return 3 * padded + max(2 * columns, winograd) + 2 * outputs
-        case Conv1D() as spec:
-            channels, height, width = layer.input_shape
-            padded = channels * height * (width + 2 * spec.padding)
-            columns = channels * height * spec.kernel_size * layer.output_shape[2]
-            return 3 * padded + 3 * columns + 3 * outputs
-        case Dense():
-            return inputs + outputs
-        case MaxPool2D() | MaxPool1D():
-            return inputs + 4 * outputs
-        case AveragePool2D() | GlobalAveragePool2D():
-            return inputs + 2 * outputs
-        case Maxout():
-            return 2 * inputs + 4 * outputs
-        case _:
-            return 5 * outputs
+    return run_bytes(plan(specs, input_shape), batch_size)
 
 
 def _plan_layer(specs: Sequence[LayerSpec], index: int, shape: Shape) -> LayerPlan:

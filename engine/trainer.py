@@ -450,13 +450,13 @@ class Trainer:
             return None
         return drawing, self.probabilities(drawing.network_input(self.spec.dataset.crop))[0]
 
-    def logits(self, inputs: Array, *, chunk: int | None = None) -> Array:
-        """The logits (K, N) of network inputs (*input_shape, N), `chunk` of them at a time.
+    def logits(self, inputs: Array) -> Array:
+        """The logits (K, N) of network inputs (*input_shape, N).
 
-        With two cores the chunks are half as large as with one, if nobody says how large, and a second core computes half
-        of them. ShapeError when the inputs do not fit.
+        With two cores the chunks are half as large as with one, and a second core computes half of them. ShapeError when
+        the inputs do not fit.
         """
-        chunk = chunk or max(1, self.network.chunk // self.spec.cores)
+        chunk = self.network.chunk // self.spec.cores
         shared = None if self.second_core is None else self.second_core.logits(inputs, chunk)
         return self.network.logits(inputs, chunk=chunk) if shared is None else shared
 

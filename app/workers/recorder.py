@@ -123,7 +123,7 @@ class Rotation:
         portion = next_portion(examples, self.position)
         self.position = (self.position + len(portion)) % len(examples)
         labels = examples.labels[portion]
-        logits = trainer.logits(examples.look(portion), chunk=PORTION // 2)
+        logits = trainer.logits(examples.look(portion))
         loss = make_loss(trainer.spec).loss_and_gradient(logits, labels, trainer.weights(split, portion))[0]
         self._keep(loss * len(portion), trainer.loss.correct(logits, labels), len(portion))
 

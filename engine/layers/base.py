@@ -32,8 +32,6 @@ class Layer(ABC):
     """What a layer remembers of the batches that it was trained with, beside its parameters and without gradients."""
     decays = True
     """Whether weight decay works on its weights."""
-    mixes_examples = False
-    """Whether the outputs for one example depend on the others of its batch, which then cannot be taken in parts."""
 
     def __init__(self, input_shape: Shape, output_shape: Shape, dtype: npt.DTypeLike = np.float32) -> None:
         """`input_shape` and `output_shape` are those of one example, without the batch."""

@@ -20,7 +20,6 @@ class BatchNormalization(Layer):
     Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167.
     """
 
-    mixes_examples = True
     decays = False
     weights: Array
     biases: Array

@@ -13,7 +13,7 @@ import pytest
 from engine.datasets.mnist import load_mnist
 from engine.datasets.points import points_dataset
 from engine.evaluation import evaluate
-from engine.shapes import EVALUATION_CHUNK, estimate_bytes
+from engine.shapes import estimate_bytes
 from engine.specs import Adam, Conv2D, Dense, MnistSpec, PlaneSpec, ReLU, RunSpec, Tanh
 from engine.taped_training import BLOCKS
 from engine.trainer import Trainer
@@ -30,6 +30,7 @@ SPECS = {
         dataset=MnistSpec(validation_size=256, crop=20),
         batch_size=256,
     ),
+    "parts": RunSpec(dataset=IMAGES, batch_size=1024),
     "points": RunSpec(
         dataset=PlaneSpec(), network=(Dense(units=4), Tanh(), Dense(units=2)), optimizer=Adam(), batch_size=10
     ),
@@ -51,7 +52,7 @@ def private_bytes() -> int:
 
 
 def grown(spec: RunSpec) -> list[int]:
-    """Private bytes after each of `TRAINERS` trainers that train and judge in the largest chunks, since the first was there.
+    """Private bytes after each of `TRAINERS` trainers that train and judge, since the first was there.
 
     The first pays for what all share, such as the work space of the linear algebra.
     """
@@ -62,8 +63,6 @@ def grown(spec: RunSpec) -> list[int]:
         trainers.append(Trainer(spec, dataset))
         trainers[-1].advance(3 if isinstance(spec.dataset, MnistSpec) else BLOCKS)
         evaluate(trainers[-1], spec.judged)
-        network = trainers[-1].network
-        network.logits(np.zeros((*network.input_shape, EVALUATION_CHUNK), np.float32), chunk=EVALUATION_CHUNK)
         if isinstance(spec.dataset, MnistSpec):
             assert np.shares_memory(trainers[-1].splits["train"].images, dataset.train.images)
         if number == 0:

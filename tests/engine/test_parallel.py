@@ -112,7 +112,8 @@ def test_two_cores_share_the_chunks_in_which_they_judge(monkeypatch: pytest.Monk
             return forward(inputs)
 
         monkeypatch.setattr(trainer.network._evaluation, "forward", count)
-        trainer.logits(inputs, chunk=30)
+        monkeypatch.setattr(trainer.network, "chunk", 60)
+        trainer.logits(inputs)
     assert seen == [30, 30]
 
 

@@ -6,6 +6,7 @@ That the estimate is never below what an accepted network takes: tests/engine/te
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -60,22 +61,22 @@ def judged(network: Any, batch_size: int) -> str:
     "count", [pytest.param(150, id="some"), pytest.param(3_000, id="all", marks=pytest.mark.faults)]
 )
 def test_layer_lists_of_any_size_cost_the_server_nothing(count: int) -> None:
-    said: dict[str, int] = {}
+    generated: list[tuple[Any, int]] = []
 
     @settings(max_examples=count, deadline=None, database=None, derandomize=True)
     @given(NETWORKS, st.sampled_from((1, 20, 1_024, 10**9)))
-    def look(network: Any, batch_size: int) -> None:
-        verdict = judged([*network, {"type": "dense", "units": 10}], batch_size)
-        said[verdict] = said.get(verdict, 0) + 1
+    def generate(network: Any, batch_size: int) -> None:
+        generated.append(([*network, {"type": "dense", "units": 10}], batch_size))
 
+    generate()  # which takes memory of its own
     judged([{"type": "dense", "units": 10}], 20)
     before = resident()
-    look()
+    said = Counter(judged(network, batch_size) for network, batch_size in generated)
     grown = resident() - before
-    note("Worst input", f"{sum(said.values()):,} generated networks: {grown / 2**20:+.1f} MB", met=grown < GROWTH_BYTES)
+    note("Worst input", f"{said.total():,} generated networks: {grown / 2**20:+.1f} MB", met=grown < GROWTH_BYTES)
     assert said["accepted"] > 0
     assert said["range"] > 0
-    assert grown < GROWTH_BYTES + count * 2_000, "hypothesis keeps something of each example"
+    assert grown < GROWTH_BYTES
 
 
 def test_eight_terabytes_are_refused_with_the_sum(tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_eight_terabytes_are_refused_with_the_sum(tmp_path: Path) -> None:
             answers = [
                 await nabla.client.post("/api/runs", json={"network": [{"type": "dense", "units": 10**6}] * 2}),
                 await nabla.client.post("/api/runs", json={"network": [*wide, {"type": "dense", "units": 10}]}),
-                await nabla.client.post("/api/runs", json={"network": LARGE, "batch_size": 1_024}),
+                await nabla.client.post("/api/runs", json={"network": LARGE, "batch_size": 1_021}),
             ]
             assert (await nabla.rows())["runs"] == 0
             return answers
