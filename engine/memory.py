@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 VALUE_BYTES = 4
 """Of a float32."""
 
-PORTION_BYTES = 52 * 2**20
-"""What the arrays of a portion of examples may take. Generous, as the bound of an example is: some 90 digits, or 20 MB."""
+PART_BYTES = 70 * 2**20
+"""What the arrays of a batch's part may take. As the bound of an example is generous, that is some 120 digits, or 30 MB."""
+
+CHUNK_BYTES = 52 * 2**20
+"""Of a chunk that is judged: that takes a third of the calls, so that smaller portions are no slower."""
 
 SMALLEST_PART = 16
 """Of a batch. With fewer examples the calls themselves take the time."""
@@ -47,13 +50,14 @@ def part_size(layers: Sequence[LayerPlan], batch_size: int) -> int:
     """
     if batch_size < SMALLEST_PART or any(isinstance(layer.spec, BatchNormalization) for layer in layers):
         return batch_size
+    fitting = PART_BYTES // _example_bytes(layers)
     sizes = [batch_size // count for count in range(1, batch_size // SMALLEST_PART + 1) if batch_size % count == 0]
-    return next((size for size in sizes if size <= _fitting(layers)), sizes[-1])
+    return next((size for size in sizes if size <= fitting), sizes[-1])
 
 
 def chunk_size(layers: Sequence[LayerPlan]) -> int:
     """How many examples are judged at a time: a power of two, as batches often are."""
-    fitting = max(SMALLEST_PART, min(LARGEST_CHUNK, _fitting(layers)))
+    fitting = max(SMALLEST_PART, min(LARGEST_CHUNK, CHUNK_BYTES // _example_bytes(layers)))
     return 1 << (fitting.bit_length() - 1)
 
 
@@ -67,10 +71,6 @@ def run_bytes(layers: Sequence[LayerPlan], batch_size: int) -> int:
     # once more as a fast convolution arranges them, at most nine times as many, with their gradients.
     parameters = 30 * sum(layer.parameters for layer in layers)
     return OBJECTS_BYTES + _example_bytes(layers) * examples + VALUE_BYTES * (batch + parameters)
-
-
-def _fitting(layers: Sequence[LayerPlan]) -> int:
-    return PORTION_BYTES // _example_bytes(layers)
 
 
 def _example_bytes(layers: Sequence[LayerPlan]) -> int:
