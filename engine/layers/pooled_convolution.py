@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +10,7 @@ from engine.arrays import Array, aligned_empty
 from engine.layers.base import Layer
 from engine.layers.block_convolution import fast_block
 from engine.layers.convolution import Convolution
-from engine.layers.pooling import MaxPool
+from engine.layers.pooling import Largest, MaxPool
 from engine.layers.tiled import TiledProduct
 from engine.layers.winograd import POINTS, WinogradProduct
 
@@ -48,16 +47,17 @@ class PooledConvolution(Layer):
 
     def bind(self, batch_size: int) -> None:
         self._product.bind(batch_size)
-        self._across = Largest(self._product.places)
+        self._across = Largest(aligned_empty(self._product.places[0].shape, self.dtype))
+        self._lines = _by_row(self._across.values)
         self._row_gradients = aligned_empty(self._across.values.shape, self.dtype)
         self._line_gradients = _by_row(self._row_gradients)
-        self._down = Largest(_by_row(self._across.values))
+        self._down = Largest(aligned_empty(self._lines[0].shape, self.dtype))
         self._outputs = self._empty(*self.output_shape, batch_size)
 
     def _forward(self, inputs: Array) -> Array:
         self._product.forward(inputs)
-        self._across.find()
-        self._down.find()
+        self._across.find(self._product.places)
+        self._down.find(self._lines)
         biases = self._convolution.biases[:, np.newaxis, np.newaxis, np.newaxis]
         return np.add(self._down.values.swapaxes(0, 1), biases, out=self._outputs)
 
@@ -70,33 +70,6 @@ class PooledConvolution(Layer):
 
     def _input_gradients(self, gradients: Array) -> Array:  # noqa: ARG002  (they are in the cells)
         return self._product.input_gradients()
-
-
-class Largest:
-    """Of some arrays the largest value in each place, and who has it."""
-
-    def __init__(self, arrays: Sequence[Array]) -> None:
-        self._arrays = arrays
-        self.values: Array = aligned_empty(arrays[0].shape, arrays[0].dtype)
-        self._won = aligned_empty(self.values.shape, np.bool_)
-
-    def find(self) -> None:
-        """Fill `values`."""
-        first, second, *others = self._arrays
-        np.maximum(first, second, out=self.values)
-        for array in others:
-            np.maximum(self.values, array, out=self.values)
-
-    def share_out(self, gradients: Array, out: Sequence[Array]) -> None:
-        """As in MaxPool: the first to equal the largest takes its whole gradient, and leaves nothing to later ones.
-
-        `out` may be the arrays themselves, whose values are then gone.
-        """
-        *earlier, last = out
-        for array, share in zip(self._arrays, earlier, strict=False):
-            np.equal(array, self.values, out=self._won)
-            np.multiply(gradients, self._won, out=share)
-            gradients = np.subtract(gradients, share, out=last)
 
 
 def _by_row(maxima: Array) -> list[Array]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -39,6 +41,40 @@ class Pool(Layer):
         ]
 
 
+class Largest:
+    """Of arrays of one shape the largest value in each place, and who has it."""
+
+    def __init__(self, values: Array) -> None:
+        """`values` is where the largest are to be."""
+        self.values = values
+        self._won = aligned_empty(values.shape, np.bool_)
+
+    def find(self, arrays: Sequence[Array]) -> None:
+        """Fill `values`."""
+        self._arrays = arrays
+        np.maximum(arrays[0], arrays[-1], out=self.values)
+        for array in arrays[1:-1]:
+            np.maximum(self.values, array, out=self.values)
+
+    def share_out(self, gradients: Array, out: Sequence[Array]) -> None:
+        """The first to equal the largest takes its whole gradient, and leaves nothing to later ones.
+
+        `out` may be the arrays themselves, whose values are then gone.
+        """
+        *earlier, last = out
+        left = gradients
+        for array, share in zip(self._arrays, earlier, strict=False):
+            self.take(array, left, out=share)
+            left = np.subtract(left, share, out=last)
+        if left is gradients:
+            np.copyto(last, gradients)
+
+    def take(self, array: Array, left: Array, out: Array) -> None:
+        """What one of the arrays takes of the gradient that the earlier ones left."""
+        np.equal(array, self.values, out=self._won)
+        np.multiply(left, self._won, out=out)
+
+
 class MaximumPool(Pool):
     """The largest value of each window.
 
@@ -47,23 +83,24 @@ class MaximumPool(Pool):
 
     def bind(self, batch_size: int) -> None:
         super().bind(batch_size)
+        self._largest = Largest(self._outputs)
         self._left = self._empty(*self.output_shape, batch_size)
-        self._won = aligned_empty(self._outputs.shape, np.bool_)
+        self._inputs_gradients.fill(0)  # where no window looks that is their value
 
     def _forward(self, inputs: Array) -> Array:
         self._input_cells = self._cells(inputs)
-        np.copyto(self._outputs, self._input_cells[0])
-        for cell in self._input_cells[1:]:
-            np.maximum(self._outputs, cell, out=self._outputs)
+        self._largest.find(self._input_cells)
         return self._outputs
 
     def _input_gradients(self, gradients: Array) -> Array:
-        """Whoever equals the maximum takes what is left of the window's gradient, and leaves nothing to later ones."""
+        if self.window[0] <= self.step[0] and self.window[1] <= self.step[1]:
+            self._largest.share_out(gradients, out=self._gradient_cells)
+            return self._inputs_gradients
+        # A pixel that several windows see adds up what it takes in each.
         np.copyto(self._left, gradients)
         self._inputs_gradients.fill(0)
         for cell, cell_gradients in zip(self._input_cells, self._gradient_cells, strict=True):
-            np.equal(cell, self._outputs, out=self._won)
-            np.multiply(self._left, self._won, out=self._share)
+            self._largest.take(cell, self._left, out=self._share)
             self._left -= self._share
             cell_gradients += self._share
         return self._inputs_gradients

@@ -43,6 +43,15 @@ def labels(digits: Digits) -> list[tuple[int, int, int]]:
 
 
 @pytest.mark.long
+def test_test_digits_come_to_where_there_was_place_for_them(visit: Callable[..., Digits]) -> None:
+    tiles = visit(state="paused").page.locator("digit-tiles")
+    assert tiles.get_by_role("button").count() == 0, "they come when they are looked at"
+    kept = tiles.evaluate("tiles => tiles.offsetHeight")
+    tiles.scroll_into_view_if_needed()
+    expect(tiles.get_by_role("button")).to_have_count(18)
+    assert tiles.evaluate("tiles => tiles.offsetHeight") == kept, "what is below moved"
+
+
 def test_test_digits_and_the_confusion_matrix(visit: Callable[..., Digits]) -> None:
     digits = measured(visit)
     section = digits.section("Example predictions on the test set")

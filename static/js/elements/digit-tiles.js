@@ -1,6 +1,7 @@
 /**
  * `<digit-tiles data-run="ID">`: digits of the test set with the network's three best guesses. Images come once by JSON; the
- * guesses follow the stream (frames of the view "tiles") while the network learns.
+ * guesses follow the stream (frames of the view "tiles") while the network learns. The page comes with as many empty places
+ * as digits are shown, so that nothing below moves away from under a pointer when they arrive.
  *
  * Events: `tiles` { indices } whenever other digits are shown, `choose` { source: "test", index } when one is clicked.
  */
@@ -12,8 +13,6 @@ import { request } from "../lib/api.js";
 import { paint, Redraw } from "../lib/painting.js";
 import { onPaletteChange } from "../lib/palette.js";
 
-const LIMIT = 18;
-
 /** Which digits: all of them at random, the mistakes, or one cell of the confusion matrix. @typedef {{ which: "all" | "mistakes", truth?: number, predicted?: number }} Filter */
 /** @typedef {{ item: ExampleItem, button: HTMLButtonElement, canvas: HTMLCanvasElement, verdict: HTMLElement, guesses: HTMLElement[] }} Tile */
 
@@ -22,6 +21,7 @@ class DigitTiles extends HTMLElement {
   /** @type {Filter} */ filter = { which: "all" };
   /** @type {Map<number, Tile>} */ #tiles = new Map();
   #asking = new AbortController();
+  #limit = 0;
   #seed = 1;
   #offset = 0;
   #total = 0;
@@ -29,6 +29,7 @@ class DigitTiles extends HTMLElement {
   /** @type {(() => void) | null} */ #stop = null;
 
   connectedCallback() {
+    this.#limit = this.childElementCount;
     this.#redraw = new Redraw(this, () => this.#draw());
     this.#stop = onPaletteChange(() => this.#redraw?.request());
   }
@@ -49,7 +50,7 @@ class DigitTiles extends HTMLElement {
   /** Others of the same kind: another sample of all, the next page of a list. */
   async others() {
     if (this.filter.which === "all" && this.filter.truth === undefined) this.#seed++;
-    else this.#offset = this.#offset + LIMIT < this.#total ? this.#offset + LIMIT : 0;
+    else this.#offset = this.#offset + this.#limit < this.#total ? this.#offset + this.#limit : 0;
     await this.load();
   }
 
@@ -57,7 +58,7 @@ class DigitTiles extends HTMLElement {
     this.#asking.abort();
     this.#asking = new AbortController();
     const { which, truth, predicted } = this.filter, whole = which === "all" && truth === undefined;
-    const query = new URLSearchParams({ split: "test", which, limit: String(LIMIT), offset: String(this.#offset) });
+    const query = new URLSearchParams({ split: "test", which, limit: String(this.#limit), offset: String(this.#offset) });
     if (whole) query.set("seed", String(this.#seed));
     if (truth !== undefined) query.set("truth", String(truth));
     if (predicted !== undefined) query.set("predicted", String(predicted));

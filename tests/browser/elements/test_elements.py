@@ -219,8 +219,11 @@ def items(count: int, **more: Any) -> dict[str, Any]:
     }
 
 
+TILES = '<digit-tiles class="digits" data-run="r">' + 18 * '<div class="digit"></div>' + "</digit-tiles>"
+
+
 def test_digits_have_a_verdict_in_words_and_follow_the_stream(bench: Bench) -> None:
-    page = bench.open('<digit-tiles class="digits" data-run="r"></digit-tiles>', "elements/digit-tiles.js")
+    page = bench.open(TILES, "elements/digit-tiles.js")
     bench.answer = lambda _: items(18)
     page.evaluate(
         "window.asked = []; document.querySelector('digit-tiles').addEventListener('tiles', e => asked.push(e.detail.indices))"
@@ -237,7 +240,7 @@ def test_digits_have_a_verdict_in_words_and_follow_the_stream(bench: Bench) -> N
 
 
 def test_mistakes_and_cells_are_asked_for_and_an_empty_answer_says_so(bench: Bench) -> None:
-    page = bench.open('<digit-tiles class="digits" data-run="r"></digit-tiles>', "elements/digit-tiles.js")
+    page = bench.open(TILES, "elements/digit-tiles.js")
     bench.answer = lambda _: items(0)
     page.eval_on_selector("digit-tiles", "tiles => tiles.choose({ which: 'mistakes' })")
     page.eval_on_selector("digit-tiles", "tiles => tiles.choose({ which: 'all', truth: 4, predicted: 9 })")
