@@ -13,9 +13,8 @@ two steps.
 So it is with the chunks in which a network is judged (`Trainer.logits`).
 
 Both processes see one piece of memory with the parameters, the second half of the examples and their gradients or logits. A
-byte through a pipe says what there is to do, another that it is done. Whoever waits looks again and again for a
-moment, and only then sleeps: waking up takes longer than many a layer. When one process ends, the pipe of the other does:
-the trainer then goes on by itself, from that very half.
+byte through a pipe says what there is to do, another that it is done (`Ear`). When one process ends, the pipe of the other
+does: the trainer then goes on by itself, from that very half.
 """
 
 from __future__ import annotations
@@ -54,8 +53,8 @@ LEARN, JUDGE = b"L", b"J"
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """There are two processes already."""
 
-WATCH_SECONDS = 0.001
-"""How long whoever waits stays awake: longer than the trainer takes between two batches, and than its halves differ."""
+WATCH_SECONDS = 0.0003
+"""How long whoever waits stays awake: about as long as the trainer takes between two batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +99,29 @@ class Shared:
         return self[name][: int(np.prod(shape)) * count].reshape(*shape, count)
 
 
+class Ear:
+    """The end of a pipe at which one process waits for a byte of the other.
+
+    It looks again and again for WATCH_SECONDS before it sleeps, for waking up takes longer than many a layer; but only if it
+    did not have to wait longer the last time, as it has where others use the cores: looking would keep them from it.
+    """
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._poll = select.poll()
+        self._poll.register(pipe, select.POLLIN)
+        self._looks = True
+
+    def hear(self) -> bytes:
+        """The byte. Empty: whoever would have sent it has ended."""
+        until = perf_counter() + WATCH_SECONDS
+        while self._looks and not self._poll.poll(0) and perf_counter() < until:
+            pass
+        message = os.read(self._pipe, 1)
+        self._looks = perf_counter() < until
+        return message
+
+
 class SecondCore:
     """A process that computes the second half of a trainer's batches, from `with` to the end of its block."""
 
@@ -120,6 +142,8 @@ class SecondCore:
                 pass_fds=[file.fileno()],
                 env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
+            assert self._process.stdout is not None
+            self._ear = Ear(self._process.stdout.fileno())
             if not self._send(pickle.dumps(task)) or not self._wait():  # until it has built its network
                 self.close()
                 raise EngineError("The process on the second core did not start.")
@@ -198,8 +222,7 @@ class SecondCore:
         return True
 
     def _wait(self) -> bool:
-        assert self._process.stdout is not None
-        return bool(_hear(self._process.stdout.fileno())) or self._has_ended()
+        return bool(self._ear.hear()) or self._has_ended()
 
     def _has_ended(self) -> bool:
         """The trainer goes on alone, and nothing is lost: it computes that half itself."""
@@ -214,7 +237,8 @@ def serve(file: int) -> None:
     loss = make_loss(task.spec)
     shared = Shared(task, network, file)
     _answer()
-    while message := _hear(sys.stdin.fileno()):
+    ear = Ear(sys.stdin.fileno())
+    while message := ear.hear():
         count, whole, weighted, seed = (int(number) for number in shared["numbers"])
         inputs = shared.examples("inputs", task.input_shape, count)
         network.parameters[:] = shared["parameters"]
@@ -230,16 +254,6 @@ def serve(file: int) -> None:
             shared["gradients"][:] = network.gradients
             shared["results"][:] = learned.loss, learned.correct
         _answer()
-
-
-def _hear(pipe: int) -> bytes:
-    """Wait for a byte. Empty: whoever would have sent it has ended."""
-    poll = select.poll()
-    poll.register(pipe, select.POLLIN)
-    until = perf_counter() + WATCH_SECONDS
-    while not poll.poll(0) and perf_counter() < until:
-        pass
-    return os.read(pipe, 1)
 
 
 def _answer() -> None:
