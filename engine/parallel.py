@@ -232,7 +232,7 @@ class SecondCore:
 
 def serve(file: int) -> None:
     """The second process: take halves until nobody is there to ask."""
-    task: Task = pickle.load(sys.stdin.buffer)  # from the process that started this one
+    task: Task = pickle.load(sys.stdin.buffer)  # of the process that started this one, which says no more before the answer
     network = Network(task.spec.network, task.input_shape, task.dtype)
     loss = make_loss(task.spec)
     shared = Shared(task, network, file)
